@@ -1,0 +1,282 @@
+// Package account is the life of a user: register, edit, change role, block, delete, restore.
+package account
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/email"
+	"github.com/propusk/propusk/internal/password"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Service keeps the accounts. Every method that changes something checks the caller's authority and makes the change in one
+// transaction.
+type Service struct {
+	Store     store.Store
+	Access    *access.Service
+	Hasher    *password.Hasher
+	Passwords password.Policy
+	// Open says whether anybody may register.
+	Open bool
+	// Now is the wall clock.
+	Now func() time.Time
+
+	addresses keylock
+}
+
+// Registration is what somebody tells about themselves to get an account.
+type Registration struct {
+	Name, LastName, Email, Password string
+}
+
+// Register makes an ordinary account. Forbidden (registration_closed), Invalid, Conflict (email_taken), Unavailable when too many
+// passwords are being hashed.
+func (s *Service) Register(ctx context.Context, in Registration) (propusk.User, error) {
+	if !s.Open {
+		return propusk.User{}, &propusk.Error{
+			Kind: propusk.Forbidden, Code: "registration_closed", Message: "this server does not let people register by themselves",
+		}
+	}
+	row, err := s.newRow(in, roleUser)
+	if err != nil {
+		return propusk.User{}, err
+	}
+	unlock, err := s.addresses.lock(ctx, row.EmailKey)
+	if err != nil {
+		return propusk.User{}, err
+	}
+	defer unlock()
+	_, _, err = s.Store.Now(ctx).Credentials(row.EmailKey)
+	if !errors.Is(err, store.ErrNotFound) {
+		return propusk.User{}, taken(cmp.Or(err, store.ErrEmailTaken))
+	}
+	return s.insert(ctx, row, in.Password, nil)
+}
+
+// The platform roles that the program itself gives; which others there are is the policy's affair.
+const (
+	roleUser  = "user"
+	roleAdmin = rbac.Admin
+)
+
+// newRow checks the input, all fields at once, and makes the row of an account that has no slug and no password hash yet.
+func (s *Service) newRow(in Registration, role string) (store.UserRow, error) {
+	var bad fields
+	name := bad.name("name", in.Name, 1)
+	lastName := bad.name("last_name", in.LastName, 0)
+	address, err := email.Parse(in.Email)
+	bad.add("email", err)
+	bad.add("password", s.Passwords.Accept(in.Password))
+	now := s.Now().Truncate(time.Second)
+	return store.UserRow{
+		User: propusk.User{
+			UserID: uuid.NewString(), Name: name, LastName: lastName, Email: address.Typed, Role: role, IsActive: true,
+			CreatedAt: now, UpdatedAt: now,
+		},
+		EmailKey: address.Key,
+	}, bad.err()
+}
+
+// insert hashes the password, which is the expensive part, and then adds the account under a free slug. allow, when set, is asked
+// inside the transaction first.
+func (s *Service) insert(ctx context.Context, row store.UserRow, secret string, allow func(store.Tx) error) (propusk.User, error) {
+	hash, err := s.Hasher.Hash(ctx, secret)
+	if err != nil {
+		return propusk.User{}, err
+	}
+	row.PasswordHash = hash
+	var user propusk.User
+	err = s.Store.Update(ctx, func(tx store.Tx) (err error) {
+		if allow != nil {
+			if err := allow(tx); err != nil {
+				return err
+			}
+		}
+		fresh := row
+		if fresh.Slug, err = freeSlug(tx, row.Name+" "+row.LastName); err != nil {
+			return err
+		}
+		user, err = tx.InsertUser(fresh)
+		return err
+	})
+	return user, taken(err)
+}
+
+// taken gives the store's unique constraints their kind.
+func taken(err error) error {
+	switch {
+	case errors.Is(err, store.ErrEmailTaken):
+		return conflictField("email_taken", "email", "an account with this e-mail address exists: log in, or use another address")
+	case errors.Is(err, store.ErrSlugTaken):
+		return conflictField("slug_taken", "slug", "somebody else has this slug: choose another")
+	default:
+		return err
+	}
+}
+
+func conflictField(code, field, message string) error {
+	return &propusk.Error{
+		Kind: propusk.Conflict, Code: code, Message: message, Fields: []propusk.FieldError{{Field: field, Message: message}},
+	}
+}
+
+// Edit is a change of one's own profile; nil fields stay.
+type Edit struct {
+	Name, LastName, Slug *string
+}
+
+// Edit changes the caller's own profile. Unauthenticated, Invalid, Conflict (slug_taken).
+func (s *Service) Edit(ctx context.Context, caller propusk.Pass, in Edit) (propusk.User, error) {
+	in, err := in.normalized()
+	if err != nil {
+		return propusk.User{}, err
+	}
+	var user propusk.User
+	err = s.Store.Update(ctx, func(tx store.Tx) error {
+		me, err := s.Access.Again(tx, caller)
+		if err != nil {
+			return err
+		}
+		user = me.User
+		set(&user.Name, in.Name)
+		set(&user.LastName, in.LastName)
+		set(&user.Slug, in.Slug)
+		return s.save(tx, &user)
+	})
+	return user, taken(err)
+}
+
+func (in Edit) normalized() (Edit, error) {
+	var bad fields
+	if in.Name != nil {
+		in.Name = new(bad.name("name", *in.Name, 1))
+	}
+	if in.LastName != nil {
+		in.LastName = new(bad.name("last_name", *in.LastName, 0))
+	}
+	if in.Slug != nil {
+		bad.add("slug", checkSlug(*in.Slug))
+	}
+	return in, bad.err()
+}
+
+func set(field *string, to *string) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+func (s *Service) save(tx store.Tx, user *propusk.User) error {
+	user.UpdatedAt = s.Now().Truncate(time.Second)
+	return tx.UpdateUser(*user)
+}
+
+// ChangePassword replaces the caller's password and ends all their other sessions. Unauthenticated, Forbidden (wrong_password),
+// Invalid, Unavailable.
+func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, current, next string) error {
+	if err := s.Passwords.Accept(next); err != nil {
+		return propusk.InvalidField("new_password", err.Error())
+	}
+	verified, err := s.Store.Now(ctx).PasswordHash(caller.User.ID)
+	if err != nil {
+		return err
+	}
+	result, err := s.Hasher.Verify(ctx, verified, current)
+	if err != nil {
+		return err
+	}
+	if !result.OK {
+		return wrongPassword()
+	}
+	fresh, err := s.Hasher.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	return s.Store.Update(ctx, func(tx store.Tx) error {
+		me, err := s.Access.Again(tx, caller)
+		if err != nil {
+			return err
+		}
+		now, err := tx.PasswordHash(me.User.ID)
+		if err != nil {
+			return err
+		}
+		if now != verified {
+			return wrongPassword()
+		}
+		return s.replacePassword(tx, me.User, fresh, me.Session.ID)
+	})
+}
+
+func wrongPassword() error {
+	return &propusk.Error{
+		Kind: propusk.Forbidden, Code: "wrong_password", Message: "the current password is not the right one",
+		Fields: []propusk.FieldError{{Field: "current_password", Message: "must be the password you log in with now"}},
+	}
+}
+
+// replacePassword writes the hash and ends the sessions opened with the old password, but the one with public id except.
+func (s *Service) replacePassword(tx store.Tx, user propusk.User, hash, except string) error {
+	if err := tx.SetPasswordHash(user.ID, hash); err != nil {
+		return err
+	}
+	if _, err := tx.DeleteSessions(user.ID, except); err != nil {
+		return err
+	}
+	return s.save(tx, &user)
+}
+
+// Delete is the soft delete of the caller's own account: it becomes inactive and all its sessions end. Unauthenticated, Conflict
+// (last_admin).
+func (s *Service) Delete(ctx context.Context, caller propusk.Pass) error {
+	return s.Store.Update(ctx, func(tx store.Tx) error {
+		me, err := s.Access.Again(tx, caller)
+		if err != nil {
+			return err
+		}
+		me.User.DeletedByOwner = true
+		return s.deactivate(tx, me.User)
+	})
+}
+
+func (s *Service) deactivate(tx store.Tx, user propusk.User) error {
+	if err := keepsAdmin(tx, user); err != nil {
+		return err
+	}
+	user.IsActive = false
+	if _, err := tx.DeleteSessions(user.ID, ""); err != nil {
+		return err
+	}
+	return s.save(tx, &user)
+}
+
+// keepsAdmin refuses to take the last active platform admin away.
+func keepsAdmin(tx store.Tx, user propusk.User) error {
+	if user.Role != roleAdmin || !user.IsActive {
+		return nil
+	}
+	admins, err := tx.CountActive(roleAdmin, 2)
+	if err != nil {
+		return err
+	}
+	if admins < 2 {
+		return &propusk.Error{
+			Kind: propusk.Conflict, Code: "last_admin",
+			Message: "this is the last active administrator: make somebody else an admin first",
+		}
+	}
+	return nil
+}
+
+func unknownUser(key string) error {
+	return &propusk.Error{Kind: propusk.NotFound, Code: "user_not_found", Message: fmt.Sprintf("there is no user %q", key)}
+}

@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/propusk/propusk/internal/account"
+	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/rest"
+)
+
+// Limits of the HTTP server: nobody holds a connection, or makes us hold memory, for longer than a slow but honest client needs.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// Terminal is where the program speaks to people.
+type Terminal struct {
+	// Out takes what a person is to read once, Log the log lines.
+	Out, Log io.Writer
+	// IsTerminal says whether Log is read by a person.
+	IsTerminal bool
+	// Listening, when set, is told the base URL as soon as requests are answered there.
+	Listening func(url string)
+}
+
+// Run serves until ctx ends; then it lets requests finish, for at most the configured time, and returns nil.
+func Run(ctx context.Context, c *config.Config, t Terminal) error {
+	log := newLogger(c, t)
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", c.Listen, err)
+	}
+	defer listener.Close()
+	a, err := Open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	password, err := a.Accounts.EnsureFirstAdmin(ctx, account.First{Email: c.AdminEmail, Password: c.AdminPassword})
+	if err != nil {
+		return closing(a.Store, err)
+	}
+	url := "http://" + reachable(listener.Addr())
+	welcome(t.Out, url, c.Database, password)
+	return errors.Join(a.serve(ctx, c, log, listener, func() {
+		if t.Listening != nil {
+			t.Listening(url)
+		}
+	}), a.Close())
+}
+
+func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, listener net.Listener, started func()) error {
+	door := &rest.Door{
+		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Ready: a.Store.Ready,
+		Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins,
+	}
+	server := &http.Server{
+		Handler: door.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { a.Sessions.Run(background) })
+	defer running.Wait()
+	defer stop()
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	started()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping", "waiting_at_most", c.ShutdownTimeout)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		log.Warn("some requests did not finish in time", "error", err)
+		return server.Close()
+	}
+	return nil
+}
+
+// reachable is the address to type into a browser: a listener on all interfaces is reached by localhost.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", tcp.Port)
+	}
+	return addr.String()
+}
+
+// welcome tells a newcomer where everything is. The password is shown here and nowhere else, ever.
+func welcome(w io.Writer, url, database, password string) {
+	fmt.Fprintf(w, "Propusk %s is listening on %s\n\n", Version(), url)
+	fmt.Fprintf(w, "  documentation   %s/docs\n  database        %s\n", url, database)
+	if password != "" {
+		fmt.Fprintf(w, "\n  first administrator   %s\n  password              %s\n", account.DefaultAdminEmail, password)
+		fmt.Fprintf(w, "  (shown only this once; change it with POST %s/api/users/change-password)\n", url)
+	}
+	fmt.Fprintln(w)
+}

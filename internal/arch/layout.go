@@ -1,0 +1,124 @@
+package arch
+
+// Layout is the import map of Propusk, from the engine outwards. Add a package to it in the change that adds the package,
+// and a new arrow only with a reason that survives the question "could the other side take an interface instead?".
+//
+// The arrows: rbac → propusk → guard, client; propusk → ports → services → doors; adapters → ports; app → everything;
+// embedded, propusktest, cmd → app. An arrow points from what is imported to who imports it.
+func Layout() Map {
+	core := []string{"rbac", "."}
+	helpers := []string{"internal/email", "internal/password", "internal/token", "internal/throttle"}
+	ports := []string{"internal/store"}
+	inside := list(core, ports, helpers, "internal/audit")
+	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer"}
+	public := list(core, "rbac/policyfile", "guard", "guard/gqlgenguard", "client", "embedded", "propusktest")
+
+	return Map{
+		Module: "github.com/propusk/propusk",
+
+		Places: []Place{
+			// Public, and nothing but the standard library: whoever imports them gets no other module into the program.
+			{Dir: "rbac", Group: Pure},
+			{Dir: ".", Group: Pure, Imports: []string{"rbac"}},
+			{Dir: "guard", Group: Pure, Imports: core},
+			{Dir: "client", Group: Pure, Imports: core},
+
+			// Public, each with the module it exists for.
+			{Dir: "rbac/policyfile", Group: Public, Imports: []string{"rbac"}, Modules: []string{"github.com/goccy/go-yaml"}},
+			{Dir: "guard/gqlgenguard", Group: Public, Imports: list(core, "guard"), Modules: []string{"github.com/99designs/gqlgen"}},
+			{Dir: "embedded", Group: Public, Imports: list(core, "guard", "internal/config", "internal/app")},
+			{Dir: "propusktest", Group: Public, Imports: list(core, "guard", "client", "embedded", "internal/config", "internal/app")},
+
+			// Helpers: one skill each, and no knowledge of users or communities.
+			{Dir: "internal/email", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/text"}},
+			{Dir: "internal/password", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/crypto", "golang.org/x/text"}},
+			{
+				Dir: "internal/token", Group: Helper, Imports: []string{"."},
+				Modules: []string{"github.com/golang-jwt/jwt/v5", "github.com/go-jose/go-jose/v4", "github.com/go-json-experiment/json", "github.com/google/uuid"},
+			},
+			// The limits on failed logins hold over restarts and nodes, so they are kept through the port.
+			{Dir: "internal/throttle", Group: Helper, Imports: list(ports, ".")},
+
+			// Ports, and the suite that every adapter of a port passes.
+			{Dir: "internal/store", Group: Port, Imports: core},
+			{Dir: "internal/store/storetest", Group: Port, Imports: list(core, ports), Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
+
+			// Services: what Propusk does. The audit is written by all of them, a session is below access, and access below the rest.
+			{Dir: "internal/audit", Group: Service, Imports: list(core, ports)},
+			{Dir: "internal/session", Group: Service, Imports: inside, Modules: []string{"github.com/google/uuid"}},
+			{Dir: "internal/access", Group: Service, Imports: list(inside, "internal/session")},
+			{
+				Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"),
+				Modules: []string{"github.com/google/uuid", "github.com/gosimple/slug", "golang.org/x/text"},
+			},
+			{
+				Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access", "rbac/policyfile"),
+				Modules: []string{"github.com/google/uuid", "github.com/gosimple/slug", "golang.org/x/text"},
+			},
+			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "rbac/policyfile")},
+
+			// Adapters: each knows one foreign thing, and none knows another adapter.
+			{
+				Dir: "internal/sqlstore", Group: Adapter, Imports: list(core, ports),
+				Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x/sync", "golang.org/x/text"},
+			},
+			{Dir: "internal/mirror", Group: Adapter, Imports: list(core, ports), Modules: []string{"github.com/redis/rueidis"}},
+			{Dir: "internal/lease", Group: Adapter, Imports: list(core, ports)},
+
+			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
+			{
+				Dir: "internal/rest", Group: Door, Imports: list(core, services, "guard", "internal/audit", "internal/token", "internal/rest/docs"),
+				Modules: []string{"github.com/danielgtaylor/huma/v2", "github.com/go-json-experiment/json", "github.com/prometheus/client_golang"},
+			},
+			{Dir: "internal/rest/docs", Group: Door},
+			{
+				Dir: "internal/graph", Group: Door, Imports: list(core, services, "guard", "guard/gqlgenguard", "internal/audit"),
+				Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"},
+			},
+			{Dir: "internal/console", Group: Door, Imports: list(core, services, "guard", "internal/audit"), Modules: []string{"github.com/a-h/templ"}},
+
+			// Settings and wiring.
+			{Dir: "internal/config", Group: Wiring, Modules: []string{"github.com/spf13/pflag"}},
+			{
+				Dir: "internal/app", Group: Wiring, Imports: []string{Everything},
+				Modules: []string{"github.com/lmittmann/tint", "github.com/prometheus/client_golang", "golang.org/x/sync", "golang.org/x/term"},
+			},
+			// A whole server for this repository's own tests.
+			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app")},
+			// The commands are a door of their own, and like the others they go through services.
+			{
+				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/config", "internal/app"),
+				Modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
+			},
+
+			// Beside the product.
+			{Dir: "api", Group: Beside},
+			{Dir: "decisions", Group: Beside, Imports: core},
+			{Dir: "e2e", Group: Beside, Imports: list(public, "decisions", "internal/config", "internal/app")},
+			{Dir: "examples/...", Group: Beside, Imports: public, Modules: []string{"github.com/99designs/gqlgen"}},
+			{Dir: "internal/arch", Group: Beside},
+		},
+
+		// Test files link into no program, and stand on a real database or a whole server instead of a fake one: they may also
+		// import the SQL adapter, what one needs to put a service together, and the wiring.
+		Tests: Place{
+			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", "internal/session", "internal/access",
+				"internal/config", "internal/app", "internal/apptest", "decisions"),
+			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp"},
+		},
+	}
+}
+
+// list joins lists of directories and single directories into one new list.
+func list(parts ...any) []string {
+	var all []string
+	for _, part := range parts {
+		switch part := part.(type) {
+		case string:
+			all = append(all, part)
+		case []string:
+			all = append(all, part...)
+		}
+	}
+	return all
+}

@@ -1,0 +1,3 @@
+package rbac
+
+import _ "example.org/forum"

@@ -1,0 +1,9 @@
+package forum
+
+import (
+	"context"
+
+	_ "example.org/forum/rbac"
+)
+
+type _ = context.Context

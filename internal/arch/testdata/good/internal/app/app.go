@@ -1,0 +1,7 @@
+package app
+
+import (
+	_ "example.org/forum"
+	_ "example.org/forum/internal/rest"
+	_ "example.org/forum/internal/sqlstore"
+)

@@ -1,0 +1,5 @@
+package rbac
+
+import "sort"
+
+var _ = sort.Strings

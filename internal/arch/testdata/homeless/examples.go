@@ -1,0 +1,3 @@
+package forum
+
+import _ "example.org/forum/internal/utils"

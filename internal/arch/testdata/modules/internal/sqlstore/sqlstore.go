@@ -1,0 +1,3 @@
+package sqlstore
+
+import _ "example.net/driverless"

@@ -1,0 +1,8 @@
+package rbac
+
+import (
+	"C"
+
+	_ "example.net/compare"
+	_ "golang.org/x/text/unicode/norm"
+)

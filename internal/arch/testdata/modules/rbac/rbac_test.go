@@ -1,0 +1,6 @@
+package rbac_test
+
+import (
+	_ "example.net/compare"
+	_ "example.net/driver"
+)

@@ -1,0 +1,77 @@
+package password
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// BusyError says that all slots are taken and the queue for them is full. Nothing was hashed.
+type BusyError struct {
+	RetryAfter time.Duration // how long a full queue takes to drain, in whole seconds, at least one
+}
+
+func (e BusyError) Error() string {
+	return fmt.Sprintf("password: too many passwords are being hashed, try again in %v", e.RetryAfter)
+}
+
+// Stats is a snapshot for metrics.
+type Stats struct {
+	Slots   int    // hashes that may run at once
+	Busy    int    // slots in use
+	Waiting int    // callers in the queue
+	Refused uint64 // callers turned away with a BusyError since the start
+}
+
+// pool lets a bounded number of callers work and a bounded number wait. Waiting callers are served in the order they
+// came: a channel hands a freed place to the sender that has been blocked the longest.
+type pool struct {
+	admitted   chan struct{} // one element for everyone inside, working or waiting
+	working    chan struct{} // one element for everyone working
+	refused    atomic.Uint64
+	retryAfter time.Duration
+}
+
+func newPool(slots, queuePerSlot int) *pool {
+	return &pool{
+		admitted: make(chan struct{}, slots*(1+queuePerSlot)),
+		working:  make(chan struct{}, slots),
+	}
+}
+
+// enter returns once the caller has a slot, to be given back with leave. The error is a [BusyError], or ctx's when the
+// caller gave up, whose place is then free again.
+func (p *pool) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case p.admitted <- struct{}{}:
+	default:
+		p.refused.Add(1)
+		return BusyError{RetryAfter: p.retryAfter}
+	}
+	select {
+	case p.working <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		<-p.admitted
+		return ctx.Err()
+	}
+}
+
+func (p *pool) leave() {
+	<-p.working
+	<-p.admitted
+}
+
+func (p *pool) stats() Stats {
+	busy := len(p.working)
+	return Stats{
+		Slots:   cap(p.working),
+		Busy:    busy,
+		Waiting: max(0, len(p.admitted)-busy), // the two lengths are not read at the same instant
+		Refused: p.refused.Load(),
+	}
+}

@@ -1,0 +1,187 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/propusk/propusk"
+)
+
+// record is what the log line of one request needs to know; inner layers fill it.
+type record struct {
+	// fieldsIn is where the input fields are: "body" or "query".
+	fieldsIn  string
+	requestID string
+	userID    string
+	// address is the client's, without the port.
+	address string
+}
+
+type recordKey struct{}
+
+func recordOf(ctx context.Context) *record {
+	if r, ok := ctx.Value(recordKey{}).(*record); ok {
+		return r
+	}
+	return &record{}
+}
+
+// around wraps the routes in what every request gets: an id, a line in the log, security headers, CORS, and an answer even if a
+// handler panics.
+func (d *Door) around(routes http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &record{requestID: requestID(r), address: addressOf(r), fieldsIn: "body"}
+		if r.Method == http.MethodGet {
+			rec.fieldsIn = "query"
+		}
+		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		out := &response{ResponseWriter: w}
+		secure(out.Header(), rec.requestID)
+		defer func() {
+			if fault := recover(); fault != nil {
+				d.panicked(out, r, fault)
+			}
+			d.log(r, rec, out, time.Since(start))
+		}()
+		if d.cors(out, r) {
+			return
+		}
+		routes.ServeHTTP(out, r)
+	})
+}
+
+func (d *Door) panicked(out *response, r *http.Request, fault any) {
+	if fault == http.ErrAbortHandler {
+		panic(fault)
+	}
+	d.Log.Error("panic", "fault", fault, "request_id", recordOf(r.Context()).requestID, "stack", string(debug.Stack()))
+	if out.status == 0 {
+		writeProblem(out, r, &Problem{
+			Status: http.StatusInternalServerError, Code: codeOf(http.StatusInternalServerError),
+			Detail: detailOf(http.StatusInternalServerError, ""),
+		})
+	}
+}
+
+// log writes one line a request. It names the route, not the path: paths hold ids, and of an unknown one nobody knows what it holds.
+func (d *Door) log(r *http.Request, rec *record, out *response, took time.Duration) {
+	if !d.AccessLog {
+		return
+	}
+	level := slog.LevelInfo
+	if out.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	_, route, _ := strings.Cut(r.Pattern, " ")
+	if route = strings.TrimSuffix(route, "{$}"); route == "" {
+		route = "-"
+	}
+	d.Log.LogAttrs(r.Context(), level, "request",
+		slog.String("method", method(r.Method)), slog.String("route", route), slog.Int("status", out.status),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("user", rec.userID),
+		slog.String("address", rec.address), slog.String("request_id", rec.requestID))
+}
+
+// method keeps a client from writing an essay into the log: Go's server takes any token as a method.
+func method(m string) string {
+	if len(m) > len("OPTIONS") {
+		return "-"
+	}
+	return m
+}
+
+// response remembers the status for the log.
+type response struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach deadlines.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID is the one a proxy in front has given, if it looks like one, and else a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-ID"); requestIDForm.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// secure sets what the OWASP REST Security Cheat Sheet asks of every answer.
+func secure(h http.Header, requestID string) {
+	h.Set("X-Request-ID", requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// cors answers preflights of the allowed origins and marks answers to them. Tokens travel in a header that a page must set itself, so no
+// credentials are allowed along. It reports whether the request is answered.
+func (d *Door) cors(w http.ResponseWriter, r *http.Request) bool {
+	if len(d.CORSOrigins) == 0 {
+		return false
+	}
+	w.Header().Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if !slices.Contains(d.CORSOrigins, origin) {
+		return false
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "X-Request-ID, Retry-After")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Community-ID, X-Request-ID")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// answer is the shape of every handler: what the service says, or its refusal as a problem.
+func answer[I, O any](d *Door, handle func(context.Context, propusk.Pass, *I) (O, error)) func(context.Context, *I) (*body[O], error) {
+	return func(ctx context.Context, in *I) (*body[O], error) {
+		out, err := handle(ctx, passOf(ctx), in)
+		if err != nil {
+			return nil, d.problem(ctx, err)
+		}
+		return &body[O]{out}, nil
+	}
+}
+
+type body[T any] struct{ Body T }

@@ -1,0 +1,68 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/propusk/propusk"
+)
+
+const bearerScheme = "bearer"
+
+type passKey struct{}
+
+// passOf is the caller. It is there in every operation made with signedIn; elsewhere it is a zero Pass, which may nothing.
+func passOf(ctx context.Context) propusk.Pass {
+	pass, _ := ctx.Value(passKey{}).(propusk.Pass)
+	return pass
+}
+
+// authenticate lets only holders of a live session through to operations that ask for one. Elsewhere the Authorization header is not
+// even looked at, so that a dead token does not keep anybody from logging in.
+func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if len(ctx.Operation().Security) == 0 {
+			next(ctx)
+			return
+		}
+		pass, err := d.inspect(ctx)
+		if err != nil {
+			p := d.problem(ctx.Context(), err)
+			for name, values := range p.header {
+				ctx.SetHeader(name, values[0])
+			}
+			ctx.SetHeader("Content-Type", p.ContentType(""))
+			ctx.SetStatus(p.Status)
+			if err := api.Marshal(ctx.BodyWriter(), "application/json", p); err != nil {
+				d.Log.Warn("answer not written", "error", err)
+			}
+			return
+		}
+		recordOf(ctx.Context()).userID = pass.User.UserID
+		next(huma.WithValue(ctx, passKey{}, pass))
+	}
+}
+
+func (d *Door) inspect(ctx huma.Context) (propusk.Pass, error) {
+	token, ok := bearer(ctx.Header("Authorization"))
+	if !ok {
+		return propusk.Pass{}, &propusk.Error{
+			Kind: propusk.Unauthenticated, Code: "not_signed_in",
+			Message: "this needs the header Authorization: Bearer with the access_token of POST /api/users/login",
+		}
+	}
+	pass, err := d.Access.Inspect(ctx.Context(), token)
+	if err == nil && !pass.User.IsActive {
+		err = errors.New("a pass was made for an inactive account")
+	}
+	return pass, err
+}
+
+// bearer takes the token out of the header (RFC 6750, 2.1; the scheme's case does not matter).
+func bearer(header string) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(header, " ")
+	return token, ok && strings.EqualFold(scheme, "Bearer") && token != ""
+}

@@ -1,0 +1,113 @@
+package docs_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// newBrowser starts a browser with a profile of its own, and skips the test where none is installed.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var program string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			program = found
+			break
+		}
+	}
+	if program == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no chromium on this machine; in CI that is a failure, see .ci/run")
+		}
+		t.Skip("no chromium on this machine: whether the page draws itself was not tested")
+	}
+
+	limited, stop := context.WithTimeout(t.Context(), 90*time.Second)
+	t.Cleanup(stop)
+	allocator, stopAllocator := chromedp.NewExecAllocator(limited,
+		chromedp.ExecPath(program),
+		chromedp.Headless,
+		// As on a machine without internet: no name resolves, only the test's own server answers.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+	)
+	t.Cleanup(stopAllocator)
+	browser, closeBrowser := chromedp.NewContext(allocator)
+	t.Cleanup(closeBrowser)
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatalf("%s does not start: %v", program, err)
+	}
+	return browser
+}
+
+// The whole way of a newcomer: open the link to one call, fill it in, press Execute and read the answer, all below a proxy's prefix.
+func TestABrowserDrawsThePageAndCallsTheAPI(t *testing.T) {
+	browser := newBrowser(t)
+
+	mux := newMux()
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/openapi.json")
+	})
+	sent := make(chan string, 1)
+	mux.HandleFunc("POST /api/users/login", func(w http.ResponseWriter, r *http.Request) {
+		content, _ := io.ReadAll(r.Body)
+		sent <- string(content)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"access_token":"the-answer"}`)
+	})
+	below := http.NewServeMux()
+	below.Handle("/auth/", http.StripPrefix("/auth", mux))
+	below.Handle("/api/", mux) // the document says where calls go, not the page
+	server := httptest.NewServer(below)
+	defer server.Close()
+
+	console := chromedp.Console(browser)
+	err := chromedp.Do(browser,
+		chromedp.Navigate(server.URL+"/auth/docs#/users/login"),
+		chromedp.WaitVisible(chromedp.CSS("#operations-users-login textarea")),
+	)
+	if err != nil {
+		t.Fatalf("the page did not open the call that the link names: %v", err)
+	}
+	if title, err := chromedp.Run(browser, chromedp.Title()); err != nil || title != "Propusk API" {
+		t.Errorf("title %q, %v", title, err)
+	}
+
+	err = chromedp.Do(browser,
+		chromedp.Click(chromedp.CSS("#operations-users-login button.execute")),
+		chromedp.WaitVisible(chromedp.CSS("#operations-users-login .live-responses-table .response-col_status")),
+	)
+	if err != nil {
+		t.Fatalf("pressing Execute showed no answer: %v", err)
+	}
+	answer, err := chromedp.Run(browser, chromedp.Text(chromedp.CSS("#operations-users-login .live-responses-table")))
+	if err != nil || !strings.Contains(answer, "200") || !strings.Contains(answer, "the-answer") {
+		t.Errorf("the page shows the answer as %q, %v", answer, err)
+	}
+	if got := <-sent; !strings.Contains(got, `"email": "anna@example.org"`) {
+		t.Errorf("the page sent %q, without the document's example", got)
+	}
+
+	if _, err := chromedp.Run(browser, chromedp.Evaluate[any](`console.log("the end")`)); err != nil {
+		t.Fatal(err)
+	}
+	for message, err := range console {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if message.Text == "the end" {
+			break
+		}
+		if message.Type == chromedp.ConsoleError || message.IsException() {
+			t.Errorf("the browser complains: %s (%s)", message.Text, message.URL)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+// Package rest is the REST door: typed handlers over the services, described by OpenAPI.
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/account"
+	"github.com/propusk/propusk/internal/rest/docs"
+	"github.com/propusk/propusk/internal/session"
+)
+
+// Door is what the handlers work with.
+type Door struct {
+	Accounts *account.Service
+	Sessions *session.Service
+	Access   *access.Service
+	// Ready reports whether requests can be served now.
+	Ready func(context.Context) error
+	Log   *slog.Logger
+	// AccessLog writes a line for every request.
+	AccessLog bool
+	// CORSOrigins are the exact origins whose pages may call.
+	CORSOrigins []string
+}
+
+const (
+	maxBodyBytes    = 1 << 20
+	bodyReadTimeout = 10 * time.Second
+)
+
+// useStrictHuma sets huma's package-wide switches; it has no others.
+var useStrictHuma = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true
+	huma.NewErrorWithContext = newProblemOf
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return newProblemOf(nil, status, message, errs...)
+	}
+})
+
+// Handler serves the whole API, its description at /openapi.json and its documentation at /docs.
+func (d *Door) Handler() http.Handler {
+	mux := http.NewServeMux()
+	api := d.api(exactMux{mux})
+	docs.Register(mux, "/openapi.json")
+	mux.HandleFunc("/", d.unknownRoute(mux))
+	spec, err := api.OpenAPI().MarshalJSON()
+	if err != nil {
+		panic("the API cannot be described: " + err.Error())
+	}
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(spec)
+	})
+	return d.around(mux)
+}
+
+// OpenAPI is the description of the API, as served.
+func (d *Door) OpenAPI() *huma.OpenAPI {
+	return d.api(exactMux{http.NewServeMux()}).OpenAPI()
+}
+
+const description = `Accounts, sessions and roles for community platforms.
+
+Log in with **POST /api/users/login** and send the token as ` + "`Authorization: Bearer …`" + `. Errors are
+[RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems with a stable ` + "`code`" + `; bad input names its fields under ` + "`errors`" + `.`
+
+func (d *Door) api(mux humago.Mux) huma.API {
+	useStrictHuma()
+	config := huma.DefaultConfig("Propusk", apiVersion)
+	config.Info.Description = description
+	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
+	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	config.DefaultFormat = "application/json"
+	config.RejectUnknownQueryParameters = true
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "the access_token of a login"},
+	}
+	api := humago.New(mux, config)
+	api.UseMiddleware(d.authenticate(api))
+	d.users(api)
+	d.admin(api)
+	d.health(api)
+	return api
+}
+
+// apiVersion is the version of the API, not of the program: it changes when an answer does.
+const apiVersion = "1.0.0"
+
+// exactMux makes a pattern that ends in a slash match that path alone. Otherwise DELETE /api/users/ would also answer
+// DELETE /api/users/somebody-else, and delete the caller.
+type exactMux struct{ *http.ServeMux }
+
+func (m exactMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	if strings.HasSuffix(pattern, "/") {
+		pattern += "{$}"
+	}
+	m.ServeMux.HandleFunc(pattern, handler)
+}
+
+// operation is what all operations have in common; needs are those it has beyond being signed in.
+func operation(method, path, id, summary, tag string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		MaxBodyBytes: maxBodyBytes, BodyReadTimeout: bodyReadTimeout,
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}
+}
+
+// signedIn marks an operation that needs a valid token.
+func signedIn(op huma.Operation) huma.Operation {
+	op.Security = []map[string][]string{{bearerScheme: {}}}
+	op.Errors = append(op.Errors, http.StatusUnauthorized)
+	return op
+}
+
+// unknownRoute answers what no route takes: 405 where another method would do, 404 otherwise.
+func (d *Door) unknownRoute(mux *http.ServeMux) http.HandlerFunc {
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range methods {
+			probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+			if _, pattern := mux.Handler(probe); pattern != "/" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			writeProblem(w, r, &Problem{Status: http.StatusNotFound, Code: "no_such_route", Detail: "there is nothing at this path: see /docs"})
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		writeProblem(w, r, &Problem{
+			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
+			Detail: "this path takes " + strings.Join(allowed, ", "),
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/account"
+	"github.com/propusk/propusk/internal/session"
+)
+
+// User is an account as the API shows it.
+type User struct {
+	UserID    string     `json:"user_id" format:"uuid" doc:"Names the user everywhere in this API"`
+	ID        int64      `json:"id" doc:"The user's number, for tables that want one"`
+	Name      string     `json:"name"`
+	LastName  string     `json:"last_name"`
+	Slug      string     `json:"slug" doc:"Unique name for links"`
+	Email     string     `json:"email"`
+	Role      string     `json:"role" doc:"Role on the platform: user, moderator or admin"`
+	IsActive  bool       `json:"is_active" doc:"False for blocked and deleted accounts"`
+	CreatedAt time.Time  `json:"created_at"`
+	UpdatedAt time.Time  `json:"updated_at"`
+	LastSeen  *time.Time `json:"last_seen" doc:"A minute late at most; null for somebody never seen"`
+}
+
+func toUser(u propusk.User) User {
+	out := User{
+		UserID: u.UserID, ID: u.ID, Name: u.Name, LastName: u.LastName, Slug: u.Slug, Email: u.Email, Role: u.Role,
+		IsActive: u.IsActive, CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+	}
+	if !u.LastSeen.IsZero() {
+		out.LastSeen = new(u.LastSeen.UTC())
+	}
+	return out
+}
+
+func user(u propusk.User, err error) (User, error) { return toUser(u), err }
+
+type none struct{}
+
+type registration struct {
+	Body struct {
+		Name     string `json:"name" minLength:"1" maxLength:"400" doc:"1 to 100 characters" example:"Anna"`
+		LastName string `json:"last_name,omitempty" maxLength:"400" doc:"Up to 100 characters" example:"Smirnova"`
+		Email    string `json:"email" maxLength:"320" doc:"Compared without regard to case, shown as typed" example:"anna@example.org"`
+		Password string `json:"password" maxLength:"1024" doc:"At least 8 characters unless configured otherwise, at most 1,024 bytes, not a common one"`
+	}
+}
+
+type credentials struct {
+	UserAgent string `header:"User-Agent" hidden:"true"`
+	Body      struct {
+		Email    string `json:"email" maxLength:"320"`
+		Password string `json:"password" maxLength:"1024"`
+	}
+}
+
+// Tokens is what a login gives.
+type Tokens struct {
+	AccessToken string `json:"access_token" doc:"Send it as Authorization: Bearer …"`
+	TokenType   string `json:"token_type" enum:"bearer"`
+	ExpiresIn   int    `json:"expires_in" doc:"Seconds the access token is good for"`
+}
+
+type edit struct {
+	Body struct {
+		Name     string `json:"name" minLength:"1" maxLength:"400"`
+		LastName string `json:"last_name" maxLength:"400"`
+	}
+}
+
+type patch struct {
+	Body struct {
+		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"400"`
+		LastName *string `json:"last_name,omitempty" maxLength:"400"`
+		Slug     *string `json:"slug,omitempty" maxLength:"64" doc:"Lower-case letters a-z, digits, single hyphens between them"`
+	}
+}
+
+type passwordChange struct {
+	Body struct {
+		CurrentPassword string `json:"current_password" maxLength:"1024"`
+		NewPassword     string `json:"new_password" maxLength:"1024"`
+	}
+}
+
+// SessionsEnded counts.
+type SessionsEnded struct {
+	SessionsEnded int `json:"sessions_ended"`
+}
+
+func (d *Door) users(api huma.API) {
+	const tag = "Users"
+	register := operation(http.MethodPost, "/api/users/register", "register", "Make an account", tag)
+	register.DefaultStatus = http.StatusCreated
+	register.Errors = append(register.Errors, http.StatusForbidden, http.StatusConflict)
+	huma.Register(api, register, answer(d, func(ctx context.Context, _ propusk.Pass, in *registration) (User, error) {
+		return user(d.Accounts.Register(ctx, account.Registration(in.Body)))
+	}))
+
+	login := operation(http.MethodPost, "/api/users/login", "login", "Log in", tag)
+	login.Errors = append(login.Errors, http.StatusUnauthorized)
+	huma.Register(api, login, answer(d, d.login))
+
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		logout := signedIn(operation(method, "/api/users/logout", "logout-"+method, "End this session", tag))
+		huma.Register(api, logout, answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (none, error) {
+			return none{}, d.Sessions.Logout(ctx, me)
+		}))
+	}
+
+	logoutAll := signedIn(operation(http.MethodPost, "/api/users/logout-all", "logout-all", "End all my sessions", tag))
+	huma.Register(api, logoutAll, answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (SessionsEnded, error) {
+		n, err := d.Sessions.LogoutAll(ctx, me)
+		return SessionsEnded{n}, err
+	}))
+
+	d.self(api)
+}
+
+func (d *Door) login(ctx context.Context, _ propusk.Pass, in *credentials) (Tokens, error) {
+	tokens, err := d.Sessions.Login(ctx, session.Login{
+		Email: in.Body.Email, Password: in.Body.Password, Device: in.UserAgent, Address: recordOf(ctx).address,
+	})
+	if err != nil {
+		return Tokens{}, err
+	}
+	recordOf(ctx).userID = tokens.User.UserID
+	return Tokens{AccessToken: tokens.Access, TokenType: "bearer", ExpiresIn: int(tokens.ExpiresIn.Seconds())}, nil
+}
+
+// self is what signed-in people do with their own account.
+func (d *Door) self(api huma.API) {
+	const tag = "Users"
+	huma.Register(api, signedIn(operation(http.MethodGet, "/api/users/me", "me", "My account", tag)),
+		answer(d, func(_ context.Context, me propusk.Pass, _ *none) (User, error) { return toUser(me.User), nil }))
+
+	huma.Register(api, signedIn(operation(http.MethodPost, "/api/users/edit", "edit", "Change my name", tag)),
+		answer(d, func(ctx context.Context, me propusk.Pass, in *edit) (User, error) {
+			return user(d.Accounts.Edit(ctx, me, account.Edit{Name: &in.Body.Name, LastName: &in.Body.LastName}))
+		}))
+
+	patchMe := signedIn(operation(http.MethodPatch, "/api/users/me", "patch-me", "Change any part of my profile", tag))
+	patchMe.Errors = append(patchMe.Errors, http.StatusConflict)
+	huma.Register(api, patchMe, answer(d, func(ctx context.Context, me propusk.Pass, in *patch) (User, error) {
+		return user(d.Accounts.Edit(ctx, me, account.Edit(in.Body)))
+	}))
+
+	change := signedIn(operation(http.MethodPost, "/api/users/change-password", "change-password", "Change my password; ends my other sessions", tag))
+	change.Errors = append(change.Errors, http.StatusForbidden)
+	huma.Register(api, change, answer(d, func(ctx context.Context, me propusk.Pass, in *passwordChange) (none, error) {
+		return none{}, d.Accounts.ChangePassword(ctx, me, in.Body.CurrentPassword, in.Body.NewPassword)
+	}))
+
+	for path, id := range map[string]string{"/api/users/": "delete-account", "/api/users/me": "delete-me"} {
+		remove := signedIn(operation(http.MethodDelete, path, id, "Delete my account; an administrator can restore it", tag))
+		remove.Errors = append(remove.Errors, http.StatusConflict)
+		huma.Register(api, remove, answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (none, error) {
+			return none{}, d.Accounts.Delete(ctx, me)
+		}))
+	}
+}

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+)
+
+const (
+	// seenEvery is how often at most a session's last_seen is written.
+	seenEvery = time.Minute
+	// flushEvery is how long a note of use may wait in memory.
+	flushEvery = 2 * time.Second
+	// sweepEvery and sweepBatch pace the removal of sessions that are over.
+	sweepEvery = 10 * time.Minute
+	sweepBatch = 1000
+)
+
+// seen collects which sessions were used since the last flush.
+type seen struct {
+	mu    sync.Mutex
+	notes map[string]time.Time
+}
+
+func (s *seen) note(session propusk.Session, now time.Time) {
+	if now.Sub(session.LastSeen) < seenEvery {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.notes == nil {
+		s.notes = make(map[string]time.Time)
+	}
+	s.notes[session.ID] = now
+}
+
+func (s *seen) take() []store.Seen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]store.Seen, 0, len(s.notes))
+	for id, at := range s.notes {
+		out = append(out, store.Seen{SessionID: id, At: at})
+	}
+	s.notes = nil
+	return out
+}
+
+// Run writes in the background when sessions were last used and removes those that are over, until ctx ends; then it writes what is
+// still noted.
+func (s *Service) Run(ctx context.Context) {
+	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
+	defer flush.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-flush.C:
+			s.flush(ctx)
+		case <-sweep.C:
+			s.sweep(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
+			defer cancel()
+			s.flush(last)
+			return
+		}
+	}
+}
+
+// flush loses the notes if the database refuses them: the next use of the session notes it again.
+func (s *Service) flush(ctx context.Context) {
+	notes := s.seen.take()
+	if len(notes) == 0 {
+		return
+	}
+	err := s.Store.Update(ctx, func(tx store.Tx) error { return tx.TouchSessions(notes) })
+	if err != nil {
+		s.Log.Warn("last use of sessions was not written", "sessions", len(notes), "error", err)
+	}
+}
+
+func (s *Service) sweep(ctx context.Context) {
+	for removed := sweepBatch; removed == sweepBatch; {
+		now := s.Now()
+		err := s.Store.Update(ctx, func(tx store.Tx) (err error) {
+			removed, err = tx.DeleteOverSessions(now, now.Add(-s.Limits.Idle), sweepBatch)
+			return err
+		})
+		if err != nil {
+			s.Log.Warn("sessions that are over were not removed", "error", err)
+			return
+		}
+	}
+}
+
+// printable keeps at most limit bytes of what a client says of itself, without anything that could break a line or hide text.
+func printable(s string, limit int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if b.Len() >= limit-4 {
+			break
+		}
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,162 @@
+// Package store is the port to SQL: what Propusk keeps, said without a word of SQL. The adapter is internal/sqlstore; every
+// adapter passes the suite in internal/store/storetest.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/propusk/propusk"
+)
+
+// Errors that services decide upon. Everything else that an adapter returns is either a *propusk.Error of kind Unavailable (the
+// database cannot be reached, is busy or full) or a fault.
+var (
+	// ErrNotFound means that no row has the key that was asked for.
+	ErrNotFound = errors.New("store: not found")
+	// ErrEmailTaken and ErrSlugTaken mean that the row would break the unique constraint of that name.
+	ErrEmailTaken = errors.New("store: email taken")
+	ErrSlugTaken  = errors.New("store: slug taken")
+	// ErrReadOnly means that a View tried to write.
+	ErrReadOnly = errors.New("store: read-only transaction")
+)
+
+// Store is the database. All methods may be called concurrently.
+type Store interface {
+	// Now returns a Reader whose every call is a statement of its own, sent when it is called, and sees all that was committed
+	// before that.
+	Now(ctx context.Context) Reader
+	// View runs fn in one read-only snapshot.
+	View(ctx context.Context, fn func(Reader) error) error
+	// Update runs fn in one transaction that behaves as if no other ran beside it. When Update returns nil, all that fn wrote is
+	// durable; when it returns an error, nothing of it is there. fn may run more than once and so must have no effects but on tx
+	// and on variables that it sets anew each time; it must not call the Store again. A ctx that ends before fn begins stops
+	// it; once fn has run, Update waits for the outcome.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Ready reports whether the database answers now.
+	Ready(ctx context.Context) error
+	// Close waits for what is running and releases the database.
+	Close() error
+}
+
+// Reader reads. It belongs to the call that gave it and must not be kept.
+type Reader interface {
+	UserReader
+	SessionReader
+	KeyReader
+}
+
+// Tx reads and writes inside one Update.
+type Tx interface {
+	Reader
+	UserWriter
+	SessionWriter
+	KeyWriter
+}
+
+// UserReader finds accounts, active or not.
+type UserReader interface {
+	// UserByUserID finds the account with that UUID (lower-case text).
+	UserByUserID(userID string) (propusk.User, error)
+	// Credentials finds the account by the key of its address (see UserRow), with its encoded password hash, in one statement.
+	Credentials(emailKey string) (propusk.User, string, error)
+	// PasswordHash is the encoded hash of the account's password.
+	PasswordHash(id int64) (string, error)
+	// Users lists the accounts that match, by id, and counts all that match.
+	Users(UserFilter) (users []propusk.User, total int, err error)
+	// UserExists reports whether any account exists at all.
+	UserExists() (bool, error)
+	// SlugExists reports whether an account has that slug.
+	SlugExists(slug string) (bool, error)
+	// CountActive counts active accounts with that platform role, but never beyond limit.
+	CountActive(role string, limit int) (int, error)
+}
+
+// UserFilter selects accounts; zero fields select everything.
+type UserFilter struct {
+	// Search is matched without regard to case anywhere in name, last name, address or slug.
+	Search string
+	Role   string
+	// Active, when set, selects by IsActive.
+	Active *bool
+	// Offset and Limit cut the page; Limit is at least 1.
+	Offset, Limit int
+}
+
+// UserRow is a new account. ID is given by the database and ignored here.
+type UserRow struct {
+	propusk.User
+	// EmailKey is the address in the form in which addresses are compared; unique.
+	EmailKey string
+	// PasswordHash is the encoded hash.
+	PasswordHash string
+}
+
+// UserWriter changes accounts.
+type UserWriter interface {
+	// InsertUser adds the account and returns it with its ID. ErrEmailTaken, ErrSlugTaken.
+	InsertUser(UserRow) (propusk.User, error)
+	// UpdateUser writes Name, LastName, Slug, Role, IsActive, DeletedByOwner and UpdatedAt of the account with u.ID. ErrNotFound, ErrSlugTaken.
+	UpdateUser(u propusk.User) error
+	// SetPasswordHash replaces the hash. ErrNotFound.
+	SetPasswordHash(id int64, hash string) error
+}
+
+// SecretHash is the SHA-256 of a secret; only this is kept.
+type SecretHash = [32]byte
+
+// SessionReader finds sessions, live or over: limits of time are the caller's to judge.
+type SessionReader interface {
+	// SessionBySecret finds a session and its user, in one statement.
+	SessionBySecret(SecretHash) (propusk.Session, propusk.User, error)
+	// SessionByID is the same by the session's public id.
+	SessionByID(id string) (propusk.Session, propusk.User, error)
+}
+
+// SessionRow is a new session.
+type SessionRow struct {
+	propusk.Session
+	UserID     int64 // the account's ID
+	SecretHash SecretHash
+}
+
+// Seen is when a session was last used.
+type Seen struct {
+	SessionID string
+	At        time.Time
+}
+
+// SessionWriter starts and ends sessions.
+type SessionWriter interface {
+	InsertSession(SessionRow) error
+	// DeleteSession ends one session by its public id and reports whether it was there.
+	DeleteSession(id string) (bool, error)
+	// DeleteSessions ends all sessions of an account but the one with public id except ("" spares none) and counts them.
+	DeleteSessions(userID int64, except string) (int, error)
+	// TouchSessions moves last_seen of sessions and of their users forward, never back; sessions that are gone are passed over.
+	TouchSessions([]Seen) error
+	// DeleteOverSessions removes sessions whose absolute end is not after now or that were last seen at or before idleSince, at
+	// most limit of them, and counts them.
+	DeleteOverSessions(now, idleSince time.Time, limit int) (int, error)
+}
+
+// SigningKey is a key that signs or signed access tokens.
+type SigningKey struct {
+	// KeyID is the kid of tokens.
+	KeyID string
+	// Private is the private key, encoded by internal/token.
+	Private   []byte
+	CreatedAt time.Time
+}
+
+// KeyReader reads signing keys.
+type KeyReader interface {
+	// SigningKeys lists all keys, oldest first.
+	SigningKeys() ([]SigningKey, error)
+}
+
+// KeyWriter adds signing keys.
+type KeyWriter interface {
+	InsertSigningKey(SigningKey) error
+}
