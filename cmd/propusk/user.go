@@ -28,7 +28,6 @@ database.`
 // onDatabase is a command that works on the database as the operator of the machine.
 func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *app.App, []string) error) *cobra.Command {
 	return configured(cmd, func(cmd *cobra.Command, c *config.Config, args []string) error {
-		c.SecretKey, c.PasswordSlots = "", 1
 		a, err := app.Open(cmd.Context(), c, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -41,7 +40,7 @@ type Config struct {
 	// PasswordMemory (KiB), PasswordIterations and PasswordParallelism are the cost of Argon2id.
 	PasswordMemory, PasswordIterations uint32
 	PasswordParallelism                uint8
-	// PasswordSlots is how many passwords are hashed at once, PasswordQueue how many more may wait.
+	// PasswordSlots is how many passwords are hashed at once, PasswordQueue how many more may wait for each slot.
 	PasswordSlots, PasswordQueue int
 
 	// CORSOrigins are the exact origins whose pages may call the API from a browser.
@@ -74,12 +73,15 @@ func Env(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Register adds the flags of the groups to fs, with their defaults, and returns the Config that Load will fill.
+// Register adds the flags of the groups to fs and returns the Config that Load will fill. Settings of other groups have their defaults.
 func Register(fs *pflag.FlagSet, groups ...Group) *Config {
 	c := &Config{}
+	unused := pflag.NewFlagSet("", pflag.ContinueOnError)
 	all(c, func(g Group, define func(*pflag.FlagSet)) {
 		if slices.Contains(groups, g) {
 			define(fs)
+		} else {
+			define(unused)
 		}
 	})
 	return c
@@ -87,27 +89,27 @@ func Register(fs *pflag.FlagSet, groups ...Group) *Config {
 
 // Default is the configuration of a program that was told nothing.
 func Default() *Config {
-	return Register(pflag.NewFlagSet("", pflag.ContinueOnError), Server, Admin, Database, Passwords)
+	return Register(pflag.NewFlagSet("", pflag.ContinueOnError))
 }
 
 // all is the one list of settings.
 func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 	group(Database, func(fs *pflag.FlagSet) {
-		fs.StringVar(&c.Database, "database", "sqlite:propusk.db", "where everything is kept: sqlite:PATH")
+		fs.StringVar(&c.Database, "database", "sqlite:propusk.db", "where everything is kept: sqlite:`PATH`")
 	})
 	group(Admin, func(fs *pflag.FlagSet) {
-		fs.StringVar(&c.AdminEmail, "admin-email", "", "e-mail address of the first administrator; looked at only while there is none")
-		secret(fs, &c.AdminPassword, "admin-password", "password of the first administrator")
+		fs.StringVar(&c.AdminEmail, "admin-email", "", "e-mail `ADDRESS` of the first administrator; looked at only while there is none")
+		secret(fs, &c.AdminPassword, "admin-password", "`PASSWORD` of the first administrator")
 	})
 	group(Server, func(fs *pflag.FlagSet) {
 		fs.StringVar(&c.Listen, "listen", "127.0.0.1:8000", "`HOST:PORT` to listen on; port 0 takes a free one")
-		secret(fs, &c.SecretKey, "secret-key", "sign tokens with HS256 and this secret of at least 32 bytes, instead of a generated Ed25519 key")
-		fs.StringVar(&c.Issuer, "issuer", "propusk", "the iss and aud of tokens; give each installation its own")
+		secret(fs, &c.SecretKey, "secret-key", "sign tokens with HS256 and this `SECRET` of at least 32 bytes, instead of a generated Ed25519 key")
+		fs.StringVar(&c.Issuer, "issuer", "propusk", "`NAME` for the iss and aud of tokens; give each installation its own")
 		choice(fs, &c.Registration, "registration", "may people make accounts by themselves?", "open", "closed")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
 		fs.DurationVar(&c.SessionIdle, "session-idle", 7*24*time.Hour, "a session not used for that long ends")
 		fs.DurationVar(&c.SessionAbsolute, "session-absolute", 30*24*time.Hour, "a session ends that long after login, whatever happens")
-		fs.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "exact origins whose pages may call the API, such as https://app.example.org")
+		fs.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "exact `ORIGINS` whose pages may call the API, such as https://app.example.org")
 		choice(fs, &c.AccessLog, "access-log", "write a line for every request?", "on", "off")
 		choice(fs, &c.LogFormat, "log-format", "how log lines look; auto is text on a terminal and JSON otherwise", "auto", "text", "json")
 		choice(fs, &c.LogLevel, "log-level", "the least important lines to write", "info", "debug", "warn", "error")
@@ -119,9 +121,8 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.Uint32Var(&c.PasswordMemory, "password-memory", 19456, "Argon2id memory of one hash in KiB")
 		fs.Uint32Var(&c.PasswordIterations, "password-iterations", 2, "Argon2id passes over that memory")
 		fs.Uint8Var(&c.PasswordParallelism, "password-parallelism", 1, "Argon2id lanes")
-		slots := max(1, runtime.NumCPU()-1)
-		fs.IntVar(&c.PasswordSlots, "password-slots", slots, "passwords hashed at once; the default leaves one core to everything else")
-		fs.IntVar(&c.PasswordQueue, "password-queue", 32*slots, "logins that may wait for a slot; more are told to come back later")
+		fs.IntVar(&c.PasswordSlots, "password-slots", max(1, runtime.NumCPU()-1), "passwords hashed at once; the default leaves one core to everything else")
+		fs.IntVar(&c.PasswordQueue, "password-queue", 32, "logins that may wait for each slot; more are told to come back later")
 	})
 }
 
@@ -159,35 +160,26 @@ func fromEnvironment(fs *pflag.FlagSet, environ, known []string) error {
 		}
 		flagName, ok := flags[name]
 		if !ok {
-			return fmt.Errorf("there is no setting %s%s: see propusk serve --help", name, suggestion(name, flags))
+			return fmt.Errorf("there is no setting %s: %s", name, suggestion(name, known))
 		}
 		flag := fs.Lookup(flagName)
 		if flag == nil || flag.Changed || value == "" {
 			continue
 		}
 		if err := fs.Set(flagName, value); err != nil {
-			return fmt.Errorf("%s: %s", name, reason(err))
+			return fmt.Errorf("%s must be %s, such as %s", name, flag.Value.Type(), flag.DefValue)
 		}
 	}
 	return nil
 }
 
-// reason is the part of pflag's message that does not repeat the value, which may be a secret.
-func reason(err error) string {
-	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) {
-		return fmt.Sprintf("the value is not allowed: %v", invalid.Unwrap())
-	}
-	return err.Error()
-}
-
-func suggestion(name string, known map[string]string) string {
-	for candidate := range known {
-		if near(name, candidate) {
-			return ", did you mean " + candidate + "?"
+func suggestion(name string, known []string) string {
+	for _, flag := range known {
+		if near(name, Env(flag)) {
+			return "did you mean " + Env(flag) + "?"
 		}
 	}
-	return ""
+	return "see propusk serve --help"
 }
 
 // near reports whether two names differ in at most two places at their ends' common part.
@@ -247,7 +239,7 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		{"session-absolute", c.SessionAbsolute <= 400*24*time.Hour, "must be at most 9600h (400 days)"},
 		{"password-min-length", c.PasswordMinLength >= 1 && c.PasswordMinLength <= 64, "must be from 1 to 64 characters"},
 		{"password-slots", c.PasswordSlots >= 1 && c.PasswordSlots <= 1024, "must be from 1 to 1024"},
-		{"password-queue", c.PasswordQueue >= 0 && c.PasswordQueue <= 100_000, "must be from 0 to 100000"},
+		{"password-queue", c.PasswordQueue >= 1 && c.PasswordQueue <= 10_000, "must be from 1 to 10000"},
 		{"cors-origins", validOrigins(c.CORSOrigins), "must be exact origins such as https://app.example.org, without a path; * is not allowed"},
 		{"shutdown-timeout", c.ShutdownTimeout > 0, "must be more than 0"},
 	} {

@@ -61,7 +61,7 @@ func (s *Service) Run(ctx context.Context) {
 		case <-flush.C:
 			s.flush(ctx)
 		case <-sweep.C:
-			s.sweep(ctx)
+			s.Sweep(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
@@ -83,7 +83,8 @@ func (s *Service) flush(ctx context.Context) {
 	}
 }
 
-func (s *Service) sweep(ctx context.Context) {
+// Sweep removes sessions that are over.
+func (s *Service) Sweep(ctx context.Context) {
 	for removed := sweepBatch; removed == sweepBatch; {
 		now := s.Now()
 		err := s.Store.Update(ctx, func(tx store.Tx) (err error) {

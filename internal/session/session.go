@@ -87,6 +87,10 @@ func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
 		return Tokens{}, badCredentials()
 	}
 	result, err := s.Hasher.Verify(ctx, hash, in.Password)
+	if errors.Is(err, password.ErrUnreadable) {
+		s.Log.Error("a stored password hash cannot be read: give the account a new password", "user", user.UserID, "error", err)
+		return Tokens{}, badCredentials()
+	}
 	if err != nil {
 		return Tokens{}, err
 	}

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,16 +12,6 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/store"
 )
-
-func openTemp(tb testing.TB) *Store {
-	tb.Helper()
-	s, err := Open(context.Background(), "sqlite:"+filepath.Join(tb.TempDir(), "propusk.db"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { s.Close() })
-	return s
-}
 
 func numbered(n int64) store.UserRow {
 	key := strconv.FormatInt(n, 10)

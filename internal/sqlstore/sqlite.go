@@ -52,7 +52,7 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 		return nil, err
 	}
 	// The writer waits for other processes by itself, so that its caller may give up at any time.
-	writing, err := connectSQLite(path, "busy_timeout(0)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(8000)",
+	writing, err := connectSQLite(path, "busy_timeout(0)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 		cacheSize(writerCacheKiB))
 	if err != nil {
 		return nil, err
@@ -120,7 +120,8 @@ func createPrivate(path string) error {
 	case err != nil:
 		return err
 	}
-	return file.Close()
+	// An odd umask may have taken rights from the owner too.
+	return errors.Join(file.Chmod(0o600), file.Close())
 }
 
 func makePrivate(path string) error {

@@ -174,7 +174,7 @@ func (c Config) checkTime(claims Claims, now time.Time) error {
 // JWKS returns the public keys as a JWK set (RFC 7517), the signing one first, for other programs to verify tokens with.
 // Keys that are secrets have no public part; of those alone the set is empty.
 func (r *Keyring) JWKS() ([]byte, error) {
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	var set jose.JSONWebKeySet
 	for _, key := range r.keys {
 		if key.alg.public != nil {
 			set.Keys = append(set.Keys, jose.JSONWebKey{

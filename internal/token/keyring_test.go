@@ -265,6 +265,7 @@ func TestClaimsThatNobodySigns(t *testing.T) {
 		"issued in 1970":        func(c *Claims) { c.IssuedAt = time.Unix(0, 0) },
 		"expired when issued":   func(c *Claims) { c.Expires = c.IssuedAt },
 		"expired before begun":  func(c *Claims) { c.NotBefore = c.Expires },
+		"expired before issued": func(c *Claims) { c.NotBefore, c.Expires = c.IssuedAt.Add(-2*time.Hour), c.IssuedAt.Add(-time.Hour) },
 		"less than a second":    func(c *Claims) { c.Expires = c.IssuedAt.Add(time.Second - 1) },
 		"until the year 10,000": func(c *Claims) { c.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {

@@ -49,11 +49,11 @@ func fault(line int, format string, args ...any) *Error {
 
 // syntaxFault drops the excerpt of the file the parser adds to its messages.
 func syntaxFault(err error) *Error {
-	var at yaml.Error
-	if errors.As(err, &at) && at.GetToken() != nil {
-		return fault(at.GetToken().Position.Line, "not valid YAML: %s", at.GetMessage())
+	line, message := 1, err.Error()
+	if at, ok := errors.AsType[yaml.Error](err); ok && at.GetToken() != nil {
+		line, message = at.GetToken().Position.Line, at.GetMessage()
 	}
-	return fault(1, "not valid YAML: %w", err)
+	return fault(line, "not valid YAML: %s", message)
 }
 
 // checkTokens refuses, before the parser sees it, what a policy has no use for

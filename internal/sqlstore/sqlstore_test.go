@@ -1,0 +1,21 @@
+package sqlstore
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSQLite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() (store.Store, error) {
+		url := "sqlite:" + filepath.Join(t.TempDir(), "propusk.db")
+		return func() (store.Store, error) { return Open(context.Background(), url) }
+	})
+}
