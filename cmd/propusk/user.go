@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -28,12 +29,24 @@ database.`
 // onDatabase is a command that works on the database as the operator of the machine.
 func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *app.App, []string) error) *cobra.Command {
 	return configured(cmd, func(cmd *cobra.Command, c *config.Config, args []string) error {
+		if err := mustExist(c.Database); err != nil && cmd.Name() != "create" {
+			return err
+		}
 		a, err := app.Open(cmd.Context(), c, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		if err != nil {
 			return err
 		}
 		return errors.Join(run(cmd.Context(), cmd, a, args), a.Close())
 	}, config.Database, config.Passwords)
+}
+
+// mustExist keeps a command with a misspelt path from making an empty database and looking into that.
+func mustExist(database string) error {
+	path, _ := strings.CutPrefix(database, "sqlite:")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database %s: name it with --database, or start propusk serve first", path)
+	}
+	return nil
 }
 
 func adminCommand() *cobra.Command {

@@ -9,9 +9,9 @@
 package password
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -72,7 +72,7 @@ type Result struct {
 // Hasher hashes and verifies passwords in a bounded number of slots, so that a flood of logins costs waiting and
 // refusals and neither memory (each hash takes Params.MemoryKiB) nor every core. It is safe for concurrent use.
 //
-// Its methods that hash return a [BusyError] when too many callers wait already, and the error of the context when that
+// Its methods that hash return an error of kind Unavailable (busy) when too many callers wait already, and the error of the context when that
 // ends before a slot is free; a hash once begun runs to its end. In both cases nothing was hashed.
 type Hasher struct {
 	params Params
@@ -132,16 +132,16 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 
 // Verify says whether encoded, a stored hash, is that of password. Passwords longer than [MaxBytes] are never right.
 //
-// The error is [ErrUnreadable] when the stored hash is damaged or too costly. The work of a dummy is then done all the
-// same; whoever answers a login should answer as for a wrong password and log the error, for anything else would tell
-// that the account exists.
+// The error is [ErrUnreadable] when the stored hash is damaged or too costly. The work of a dummy is done all the same,
+// and if that is refused, its error is the one returned. Whoever answers a login should answer ErrUnreadable as a wrong
+// password and log it, for anything else would tell that the account exists.
 //
 // Verifying an imported bcrypt hash takes as long as its cost asks for, which differs from [Hasher.VerifyDummy] until the
 // account's first login replaces the hash.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (Result, error) {
 	stored, err := parse(encoded)
 	if err != nil {
-		return Result{}, errors.Join(err, h.VerifyDummy(ctx, password))
+		return Result{}, cmp.Or(h.VerifyDummy(ctx, password), err)
 	}
 	if len(password) > MaxBytes {
 		return Result{}, nil

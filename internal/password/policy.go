@@ -35,9 +35,8 @@ type RuleError struct {
 	Allowed string // a sentence for people
 }
 
-func (e RuleError) Error() string {
-	return fmt.Sprintf("password: %s: %s", e.Rule, e.Allowed)
-}
+// Error is the sentence for people, to stand behind the name of whichever field held the password.
+func (e RuleError) Error() string { return e.Allowed }
 
 // Policy is what a new password must satisfy, after NIST SP 800-63B: length and a blocklist, and no rules on the kinds of
 // characters. The zero value asks for [DefaultMinCharacters] and refuses common passwords.

@@ -2,18 +2,19 @@ package password
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/propusk/propusk"
 )
 
-// BusyError says that all slots are taken and the queue for them is full. Nothing was hashed.
-type BusyError struct {
-	RetryAfter time.Duration // how long a full queue takes to drain, in whole seconds, at least one
-}
-
-func (e BusyError) Error() string {
-	return fmt.Sprintf("password: too many passwords are being hashed, try again in %v", e.RetryAfter)
+// busy is the refusal when all slots are taken and the queue for them is full. Nothing was hashed. RetryAfter is how long a full queue
+// takes to drain, in whole seconds, at least one.
+func busy(retryAfter time.Duration) *propusk.Error {
+	return &propusk.Error{
+		Kind: propusk.Unavailable, Code: "busy", Message: "too many passwords are being checked at this moment: try again shortly",
+		RetryAfter: retryAfter,
+	}
 }
 
 // Stats is a snapshot for metrics.
@@ -21,7 +22,7 @@ type Stats struct {
 	Slots   int    // hashes that may run at once
 	Busy    int    // slots in use
 	Waiting int    // callers in the queue
-	Refused uint64 // callers turned away with a BusyError since the start
+	Refused uint64 // callers turned away since the start
 }
 
 // pool lets a bounded number of callers work and a bounded number wait. Waiting callers are served in the order they
@@ -40,7 +41,7 @@ func newPool(slots, queuePerSlot int) *pool {
 	}
 }
 
-// enter returns once the caller has a slot, to be given back with leave. The error is a [BusyError], or ctx's when the
+// enter returns once the caller has a slot, to be given back with leave. The error is of kind Unavailable (busy), or ctx's when the
 // caller gave up, whose place is then free again.
 func (p *pool) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -50,7 +51,7 @@ func (p *pool) enter(ctx context.Context) error {
 	case p.admitted <- struct{}{}:
 	default:
 		p.refused.Add(1)
-		return BusyError{RetryAfter: p.retryAfter}
+		return busy(p.retryAfter)
 	}
 	select {
 	case p.working <- struct{}{}:

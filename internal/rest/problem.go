@@ -162,6 +162,8 @@ func detailOf(status int, message string) string {
 		return "the request could not be read"
 	case http.StatusInternalServerError:
 		return "something went wrong on our side; the request_id names it in the server's log"
+	case http.StatusUnsupportedMediaType:
+		return "send JSON, with the header Content-Type: application/json"
 	default:
 		return message
 	}

@@ -87,7 +87,7 @@ func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
 		return Tokens{}, badCredentials()
 	}
 	result, err := s.Hasher.Verify(ctx, hash, in.Password)
-	if errors.Is(err, password.ErrUnreadable) {
+	if errors.Is(err, password.ErrUnreadable) && propusk.KindOf(err) != propusk.Unavailable {
 		s.Log.Error("a stored password hash cannot be read: give the account a new password", "user", user.UserID, "error", err)
 		return Tokens{}, badCredentials()
 	}

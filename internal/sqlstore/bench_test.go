@@ -2,8 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,57 +13,89 @@ import (
 	"github.com/propusk/propusk/internal/store"
 )
 
+// numbered is the n-th account.
 func numbered(n int64) store.UserRow {
-	key := strconv.FormatInt(n, 10)
+	born := time.Unix(1_800_000_000, 0).UTC()
+	key := fmt.Sprintf("person%d@example.org", n)
 	return store.UserRow{
 		User: propusk.User{
-			UserID: fmt.Sprintf("%08x-0000-7000-8000-000000000000", n), Name: "Name", LastName: "Last", Slug: "name-" + key,
-			Email: key + "@example.org", Role: "user", IsActive: true, CreatedAt: time.Unix(1_800_000_000, 0), UpdatedAt: time.Unix(1_800_000_000, 0),
+			UserID: fmt.Sprintf("%08x-0000-7000-8000-000000000000", n), Name: "Person", LastName: fmt.Sprint(n),
+			Slug: fmt.Sprintf("person-%d", n), Email: key, Role: "user", IsActive: true, CreatedAt: born, UpdatedAt: born,
 		},
-		EmailKey: key + "@example.org", PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZWhhc2hzb21laGFzaHNvbWVoYXNoc29tZWhhc2g",
+		EmailKey:     key,
+		PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZWhhc2hzb21laGFzaHNvbWVoYXNoc29tZWhhc2g",
 	}
 }
 
-func BenchmarkRegister(b *testing.B) {
-	for _, clients := range []int{1, 32} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			s := openTemp(b)
-			var next atomic.Int64
-			b.ResetTimer()
-			var wg sync.WaitGroup
-			for range clients {
-				wg.Go(func() {
-					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-						err := s.Update(context.Background(), func(t store.Tx) error {
-							_, err := t.InsertUser(numbered(n))
-							return err
-						})
-						if err != nil {
-							b.Error(err)
-						}
-					}
-				})
+// sessionOf is the only session of the n-th account.
+func sessionOf(u propusk.User, n int64) store.SessionRow {
+	row := store.SessionRow{
+		Session: propusk.Session{
+			ID: u.UserID, Device: "curl/8", Address: "127.0.0.1", CreatedAt: u.CreatedAt, LastSeen: u.CreatedAt,
+			ExpiresAt: u.CreatedAt.Add(time.Hour),
+		},
+		UserID: u.ID,
+	}
+	binary.LittleEndian.PutUint64(row.SecretHash[:], uint64(n))
+	return row
+}
+
+// BenchmarkUpdate says what a group is worth: many clients against one. The number of commits is the number of flushes to the disk,
+// but for those of checkpoints.
+func BenchmarkUpdate(b *testing.B) {
+	for name, update := range map[string]func(n int64) func(store.Tx) error{
+		"register": func(n int64) func(store.Tx) error { return inserting(n) },
+		"login": func(n int64) func(store.Tx) error {
+			return func(tx store.Tx) error {
+				u, err := tx.UserByUserID(numbered(0).UserID)
+				if err != nil {
+					return err
+				}
+				row := sessionOf(u, n)
+				row.ID = numbered(n).UserID
+				return tx.InsertSession(row)
 			}
-			wg.Wait()
-			stats := s.Stats()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
-			b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "updates/commit")
-			b.Log(stats.GroupSizes)
+		},
+	} {
+		for _, clients := range []int{1, 32} {
+			b.Run(fmt.Sprintf("%s/clients=%d", name, clients), func(b *testing.B) {
+				s := openTemp(b)
+				if err := s.Update(b.Context(), inserting(0)); err != nil {
+					b.Fatal(err)
+				}
+				b.ResetTimer()
+				fromClients(b, clients, func(n int64) error { return s.Update(context.Background(), update(n)) })
+				stats := s.Stats()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+				b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "updates/commit")
+			})
+		}
+	}
+}
+
+// fromClients does b.N things, numbered from 1, from as many goroutines as there are clients.
+func fromClients(b *testing.B, clients int, do func(n int64) error) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				if err := do(n); err != nil {
+					b.Error(err)
+				}
+			}
 		})
 	}
+	wg.Wait()
 }
 
+// BenchmarkSessionBySecret is the look-up of every request that memory cannot answer.
 func BenchmarkSessionBySecret(b *testing.B) {
+	const sessions = 10_000
 	s := openTemp(b)
-	ctx := context.Background()
-	err := s.Update(ctx, func(t store.Tx) error {
-		for n := range int64(1000) {
-			u, err := t.InsertUser(numbered(n))
-			if err != nil {
-				return err
-			}
-			err = t.InsertSession(store.SessionRow{Session: propusk.Session{ID: u.UserID, CreatedAt: u.CreatedAt, LastSeen: u.CreatedAt, ExpiresAt: u.CreatedAt}, UserID: u.ID, SecretHash: store.SecretHash{byte(n), byte(n >> 8)}})
-			if err != nil {
+	err := s.Update(b.Context(), func(tx store.Tx) error {
+		for n := range int64(sessions) {
+			if err := registering(n)(tx); err != nil {
 				return err
 			}
 		}
@@ -72,27 +104,18 @@ func BenchmarkSessionBySecret(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	read := func(b *testing.B, ctx context.Context) {
-		for n := range b.N {
-			if _, _, err := s.Now(ctx).SessionBySecret(store.SecretHash{byte(n % 1000), byte((n % 1000) >> 8)}); err != nil {
-				b.Fatal(err)
-			}
-		}
+	look := func(ctx context.Context, n int64) error {
+		_, _, err := s.Now(ctx).SessionBySecret(sessionOf(propusk.User{}, n%sessions).SecretHash)
+		return err
 	}
-	b.Run("background", func(b *testing.B) { b.ReportAllocs(); read(b, ctx) })
-	b.Run("cancellable", func(b *testing.B) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		b.ReportAllocs()
-		read(b, ctx)
-	})
-	b.Run("parallel", func(b *testing.B) {
-		b.RunParallel(func(pb *testing.PB) {
-			for n := 0; pb.Next(); n++ {
-				if _, _, err := s.Now(ctx).SessionBySecret(store.SecretHash{byte(n % 1000), byte((n % 1000) >> 8)}); err != nil {
-					b.Fatal(err)
-				}
-			}
+	for _, clients := range []int{1, 8} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			b.ReportAllocs()
+			fromClients(b, clients, func(n int64) error { return look(context.Background(), n) })
 		})
+	}
+	b.Run("cancellable", func(b *testing.B) {
+		b.ReportAllocs()
+		fromClients(b, 1, func(n int64) error { return look(b.Context(), n) })
 	})
 }

@@ -78,7 +78,11 @@ func (h *handle) drop() {
 	if h.conn == nil {
 		return
 	}
-	// ErrBadConn keeps database/sql from handing the same connection out again. There is nothing to do about a failure.
+	// SQLite keeps a connection, and its locks, until the last statement is closed. ErrBadConn keeps database/sql from handing the
+	// same connection out again. There is nothing to do about a failure of any of this.
+	for _, stmt := range h.stmts {
+		_ = stmt.Close()
+	}
 	_ = h.conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = h.conn.Close()
 	h.conn, h.stmts = nil, nil

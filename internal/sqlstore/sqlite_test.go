@@ -26,6 +26,9 @@ func openFile(tb testing.TB, path string) *Store {
 			tb.Error(err)
 		}
 	})
+	if err := s.Ready(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
 	return s
 }
 

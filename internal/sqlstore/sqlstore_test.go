@@ -5,13 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() (store.Store, error) {

@@ -42,9 +42,9 @@ type writer struct {
 
 // group is one transaction. Its fields belong to whoever has the turn; err may be read when done is closed.
 type group struct {
-	begun  bool
-	size   int
-	broken error // why the transaction cannot be committed
+	size   int       // how many had a turn since BEGIN
+	began  time.Time // when BEGIN returned
+	broken error     // why the transaction cannot be committed
 	done   chan struct{}
 	err    error
 }
@@ -78,7 +78,7 @@ func (w *writer) run() {
 
 // gather gives turns to those who are waiting.
 func (w *writer) gather(g *group) {
-	for began := time.Now(); g.begun && g.broken == nil && g.size < maxGroup && time.Since(began) < maxGroupTime; {
+	for g.size > 0 && g.broken == nil && g.size < maxGroup && time.Since(g.began) < maxGroupTime {
 		select {
 		case w.turns <- g:
 			<-w.back
@@ -91,7 +91,7 @@ func (w *writer) gather(g *group) {
 // commit ends the transaction. The fate of one that the database failed to commit is not known until the connection is closed, which
 // rolls it back.
 func (w *writer) commit(g *group) error {
-	if !g.begun {
+	if g.size == 0 {
 		return nil
 	}
 	if g.broken == nil {
@@ -149,11 +149,11 @@ func (w *writer) turn(waiting context.Context, g *group, fn func(context.Context
 	if waiting.Err() != nil {
 		return gaveUp(waiting)
 	}
-	if !g.begun {
+	if g.size == 0 {
 		if err := w.begin(waiting); err != nil {
 			return err
 		}
-		g.begun = true
+		g.began = time.Now()
 	}
 	g.size++
 	return w.savepoint(g, fn)

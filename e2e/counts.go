@@ -1,0 +1,19 @@
+//go:build !hold
+
+package e2e
+
+// How long each story is told by "go test ./...". counts_hold.go has the lengths at which the claims are made.
+const (
+	hold = false
+
+	crashRounds     = 2
+	crashFewest     = 100 // milliseconds of writing before a kill, at least
+	crashMost       = 500 // and at most
+	registrations   = 320 // of 32 clients together, for one count of fsyncs
+	alone           = 40  // of one client, for comparison
+	loginsOfEach    = 60  // for each way a login can fail
+	commandRounds   = 2
+	doubleStarts    = 2
+	loginMemory     = "64" // KiB of one hash where the time of a login is looked at
+	loginIterations = "1"
+)

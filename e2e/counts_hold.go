@@ -1,0 +1,19 @@
+//go:build hold
+
+package e2e
+
+// The lengths at which the claims are made; counts.go says what each constant is.
+const (
+	hold = true
+
+	crashRounds     = 20
+	crashFewest     = 100
+	crashMost       = 1500
+	registrations   = 6400
+	alone           = 500
+	loginsOfEach    = 1000
+	commandRounds   = 50
+	doubleStarts    = 20
+	loginMemory     = "19456" // the default
+	loginIterations = "2"
+)

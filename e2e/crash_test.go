@@ -1,0 +1,313 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	// For the driver of SQLite, which it registers.
+	_ "github.com/propusk/propusk/internal/sqlstore"
+)
+
+const crashWriters = 32
+
+// Writers register, edit, change passwords and log in until the server is killed in the middle of it, again and again over one file.
+// After each crash what was answered is there, and what was not is there as a whole or not at all.
+//
+// A killed process loses nothing that it has handed to the kernel. So this shows that answers come after the commit, and that a commit
+// is whole; that it is on the disk by then is for TestAnAnswerIsOnTheDisk to show.
+func TestACrashLosesNothingThatWasAnswered(t *testing.T) {
+	dir := t.TempDir()
+	writers := make([]*crashWriter, crashWriters)
+	for i := range writers {
+		writers[i] = &crashWriter{number: i}
+	}
+	var total crashCount
+	for round := range crashRounds {
+		s := serve(t, setup{dir: dir, env: cheap, args: []string{"--access-log", "off"}})
+		s.write(t, writers)
+		again := serve(t, setup{dir: dir, env: cheap, args: []string{"--access-log", "off"}})
+		var count crashCount
+		inParallel(writers, func(w *crashWriter) { w.check(t, again.client, &count) })
+		t.Logf("round %2d: %d writes answered so far; of %d under way at the kill %d had happened; %d accounts, %d sessions looked at",
+			round+1, answered(writers), count.pending.Load(), count.kept.Load(), count.accounts.Load(), count.sessions.Load())
+		total.pending.Add(count.pending.Load())
+		total.kept.Add(count.kept.Load())
+		again.stop(t)
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	t.Logf("%d crashes, %d writes answered, none lost; of %d under way at a kill %d had happened, none by half",
+		crashRounds, answered(writers), total.pending.Load(), total.kept.Load())
+	isSound(t, dir+"/propusk.db")
+}
+
+// write lets everybody write and kills the server at some moment.
+func (s *server) write(t *testing.T, writers []*crashWriter) {
+	t.Helper()
+	before, after := answered(writers), time.Duration(crashFewest+rand.IntN(crashMost-crashFewest))*time.Millisecond
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		<-time.After(after) // the moment is to be any
+		s.kill()
+	}()
+	inParallel(writers, func(w *crashWriter) { w.write(t, s.client) })
+	<-killed
+	if answered(writers) == before {
+		t.Errorf("nothing was answered in %v: this says nothing", after)
+	}
+}
+
+func inParallel(writers []*crashWriter, do func(*crashWriter)) {
+	var all sync.WaitGroup
+	for _, w := range writers {
+		all.Go(func() { do(w) })
+	}
+	all.Wait()
+}
+
+func answered(writers []*crashWriter) (n int) {
+	for _, w := range writers {
+		n += w.answered
+	}
+	return n
+}
+
+// crashCount is what was looked at after a crash.
+type crashCount struct {
+	accounts, sessions, pending, kept atomic.Int64
+}
+
+// crashWriter has accounts that nobody else writes to, and sends one request after the other.
+type crashWriter struct {
+	number   int
+	accounts []*crashAccount
+	answered int
+}
+
+// crashAccount is what a writer knows of an account.
+type crashAccount struct {
+	email, userID string
+	password      string
+	shown         profile
+	// sessions are tokens that open something, ended those that do not any more.
+	sessions, ended []string
+	// pending is the request that was not answered; nil when all were.
+	pending *pendingWrite
+}
+
+// profile is what one edit changes at once.
+type profile struct{ name, lastName, slug string }
+
+func (p profile) body() form { return form{"name": p.name, "last_name": p.lastName, "slug": p.slug} }
+
+// pendingWrite is one of the four, as it would be after the answer.
+type pendingWrite struct {
+	registers bool
+	logsIn    bool
+	edits     *profile
+	// password is the new one, changed in the session of token by.
+	password, by string
+}
+
+// write sends requests until one is not answered.
+func (w *crashWriter) write(t *testing.T, c *client) {
+	for {
+		a := w.next(c)
+		if a.pending == nil {
+			t.Errorf("a writer has nothing to write")
+			return
+		}
+		happened, err := a.send(c)
+		if err != nil {
+			return
+		}
+		if !happened {
+			t.Errorf("%s: %+v was refused", a.email, *a.pending)
+			return
+		}
+		a.happened()
+		w.answered++
+	}
+}
+
+// next chooses what to do and with which account.
+func (w *crashWriter) next(*client) *crashAccount {
+	if len(w.accounts) == 0 || rand.IntN(4) == 0 {
+		a := &crashAccount{
+			email:    fmt.Sprintf("w%d-a%d@example.org", w.number, len(w.accounts)),
+			password: ordinaryPassword,
+			shown:    profile{name: fmt.Sprintf("Писатель %d", w.number), lastName: fmt.Sprintf("Account %d", len(w.accounts))},
+			pending:  &pendingWrite{registers: true},
+		}
+		w.accounts = append(w.accounts, a)
+		return a
+	}
+	a := w.accounts[rand.IntN(len(w.accounts))]
+	a.pending = &pendingWrite{}
+	switch n := rand.IntN(3); {
+	case n == 0 || len(a.sessions) == 0:
+		a.pending.logsIn = true
+	case n == 1:
+		mark := fmt.Sprintf("%d-%x", w.number, rand.Uint64())
+		a.pending.edits = &profile{name: "Name " + mark, lastName: "Last name " + mark, slug: "slug-" + mark}
+	default:
+		a.pending.password = fmt.Sprintf("the password number %d", rand.Uint64())
+		a.pending.by = a.sessions[rand.IntN(len(a.sessions))]
+	}
+	return a
+}
+
+// send sends what is pending. An error means no answer, false another answer than success.
+func (a *crashAccount) send(c *client) (bool, error) {
+	var got answer
+	var err error
+	p := a.pending
+	switch {
+	case p.registers:
+		got, err = c.try("POST", "/api/users/register", "",
+			form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
+		a.userID, a.shown.slug = got.text("user_id"), got.text("slug")
+	case p.logsIn:
+		got, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+		p.by = got.text("access_token")
+	case p.edits != nil:
+		got, err = c.try("PATCH", "/api/users/me", a.sessions[0], p.edits.body())
+	default:
+		got, err = c.try("POST", "/api/users/change-password", p.by, form{"current_password": a.password, "new_password": p.password})
+	}
+	return err == nil && got.status < 300, err
+}
+
+// happened makes what was pending the present state.
+func (a *crashAccount) happened() {
+	p := a.pending
+	a.pending = nil
+	switch {
+	case p.registers:
+	case p.logsIn:
+		a.sessions = append(a.sessions, p.by)
+	case p.edits != nil:
+		a.shown = *p.edits
+	default:
+		a.ended = append(a.ended, slices.DeleteFunc(a.sessions, func(token string) bool { return token == p.by })...)
+		a.password, a.sessions = p.password, []string{p.by}
+	}
+}
+
+// check looks at every account of the writer, and goes on from what it finds.
+func (w *crashWriter) check(t *testing.T, c *client, count *crashCount) {
+	w.accounts = slices.DeleteFunc(w.accounts, func(a *crashAccount) bool {
+		count.accounts.Add(1)
+		if a.pending == nil {
+			a.checkWhole(t, c, count)
+			return false
+		}
+		count.pending.Add(1)
+		happened, err := a.settle(c)
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		if happened {
+			count.kept.Add(1)
+			a.happened()
+		}
+		if !happened && a.pending.registers {
+			return true
+		}
+		a.pending = nil
+		a.checkWhole(t, c, count)
+		return false
+	})
+}
+
+// settle finds out whether what was pending has happened. Whether it has as a whole is looked at afterwards.
+func (a *crashAccount) settle(c *client) (happened bool, err error) {
+	switch p := a.pending; {
+	case p.registers:
+		return a.settleRegistration(c)
+	case p.logsIn:
+		return false, nil // a session whose token nobody has
+	case p.edits != nil:
+		me, err := c.try("GET", "/api/users/me", a.sessions[0], nil)
+		return me.text("name") == p.edits.name, err
+	default:
+		in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": p.password})
+		return in.status == http.StatusOK, err
+	}
+}
+
+// settleRegistration: an account that nobody can log in to exists if its address is taken, and that would be half an account.
+func (a *crashAccount) settleRegistration(c *client) (bool, error) {
+	in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+	if err != nil {
+		return false, err
+	}
+	if in.status == http.StatusOK {
+		me, err := c.try("GET", "/api/users/me", in.text("access_token"), nil)
+		a.userID, a.shown.slug = me.text("user_id"), me.text("slug")
+		return true, err
+	}
+	again, err := c.try("POST", "/api/users/register", "",
+		form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
+	if err == nil && again.status != http.StatusCreated {
+		err = fmt.Errorf("%s was registered by half: its owner cannot log in (%v), and the address is taken (%v)", a.email, in, again)
+	}
+	return false, err
+}
+
+// checkWhole compares the account with what its owner was told.
+func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
+	in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+	if err != nil || in.status != http.StatusOK {
+		t.Errorf("%s cannot log in any more: %v %v", a.email, in, err)
+		return
+	}
+	for _, token := range append([]string{in.text("access_token")}, a.sessions...) {
+		count.sessions.Add(1)
+		me, err := c.try("GET", "/api/users/me", token, nil)
+		shown := profile{name: me.text("name"), lastName: me.text("last_name"), slug: me.text("slug")}
+		switch {
+		case err != nil || me.status != http.StatusOK:
+			t.Errorf("%s: a session that was answered is lost: %v %v", a.email, me, err)
+		case me.text("user_id") != a.userID || me.text("email") != a.email || me.text("role") != "user":
+			t.Errorf("%s (%s) became %v", a.email, a.userID, me)
+		case shown != a.shown:
+			t.Errorf("%s has the profile %+v, and its owner was told %+v", a.email, shown, a.shown)
+		}
+	}
+	for _, token := range a.ended {
+		count.sessions.Add(1)
+		if me, err := c.try("GET", "/api/users/me", token, nil); err != nil || me.status != http.StatusUnauthorized {
+			t.Errorf("%s: a session that a change of password had ended is back: %v %v", a.email, me, err)
+		}
+	}
+	a.ended = nil
+}
+
+// isSound asks SQLite to look through the whole file.
+func isSound(t *testing.T, path string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity_check says %q, %v", verdict, err)
+	}
+	var orphans int
+	if err := db.QueryRow("SELECT count(*) FROM pragma_foreign_key_check").Scan(&orphans); err != nil || orphans > 0 {
+		t.Errorf("%d rows refer to rows that are not there, %v", orphans, err)
+	}
+}

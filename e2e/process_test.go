@@ -1,0 +1,312 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	// The program is built by a child process, of which the test cache knows nothing. With this import and sources below it knows
+	// nearly all that goes into the program, and runs these tests again when that changes.
+	_ "github.com/propusk/propusk/internal/app"
+)
+
+// patience bounds every wait for a process. It is for a slow machine; nothing here takes a tenth of it.
+const patience = 60 * time.Second
+
+// workshop is where the program is built, made by TestMain.
+var workshop string
+
+func TestMain(m *testing.M) {
+	var err error
+	if workshop, err = os.MkdirTemp("", "propusk-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(workshop); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// build makes the program that users get, once per run. Only a race detector or coverage that somebody asked of the tests is left out.
+var build = sync.OnceValues(func() (string, error) {
+	sources, err := filepath.Glob("../cmd/propusk/*.go")
+	if err != nil {
+		return "", err
+	}
+	for _, source := range sources {
+		if _, err := os.ReadFile(source); err != nil { // for the test cache, as the import of app is
+			return "", err
+		}
+	}
+	program := filepath.Join(workshop, "propusk.exe") // Windows wants the ending, others do not mind
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "../cmd/propusk")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// setup is how a process is started. The zero value is the program in an empty directory, told nothing.
+type setup struct {
+	// dir is the working directory; "" makes one.
+	dir string
+	// args are the command and its flags.
+	args []string
+	// env is NAME=value, beside what this test's own environment holds without PROPUSK_….
+	env []string
+	// stdin is what the program reads.
+	stdin string
+	// under is a program, with its arguments, that runs the program.
+	under []string
+}
+
+// cheap makes hashing cost next to nothing.
+var cheap = []string{"PROPUSK_PASSWORD_MEMORY=64", "PROPUSK_PASSWORD_ITERATIONS=1", "PROPUSK_PASSWORD_SLOTS=4", "PROPUSK_PASSWORD_QUEUE=100"}
+
+// The administrator of servers that are told one.
+const (
+	adminEmail    = "root@example.org"
+	adminPassword = "correct horse battery staple"
+)
+
+var withAdmin = []string{"PROPUSK_ADMIN_EMAIL=" + adminEmail, "PROPUSK_ADMIN_PASSWORD=" + adminPassword}
+
+// process is a program that was started and is sure to be ended.
+type process struct {
+	cmd      *exec.Cmd
+	out, err *transcript
+	// exited is closed when the process has ended.
+	exited chan struct{}
+}
+
+func start(t *testing.T, s setup) *process {
+	t.Helper()
+	path := program(t)
+	if s.dir == "" {
+		s.dir = t.TempDir()
+	}
+	line := append(append([]string{}, s.under...), path)
+	line = append(line, s.args...)
+	p := &process{cmd: exec.Command(line[0], line[1:]...), out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, append(environment(), s.env...), strings.NewReader(s.stdin)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
+	p.cmd.SysProcAttr, p.cmd.WaitDelay = onItsOwn(), patience/10
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.exited)
+		_ = p.cmd.Wait() // ProcessState has the exit code
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("propusk %s said:\n%s\nand on stderr:\n%s", strings.Join(s.args, " "), last(p.out.String(), 40), last(p.err.String(), 40))
+		}
+	})
+	return p
+}
+
+// environment is this test's own, without settings of a Propusk that the developer runs beside it.
+func environment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "PROPUSK_") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait gives the exit code.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("%v has not ended after %v", p.cmd.Args[1:], patience)
+		return -1
+	}
+}
+
+// terminate sends SIGTERM.
+func (p *process) terminate(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop sends SIGTERM and expects a clean end.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.terminate(t)
+	if code := p.wait(t); code != 0 {
+		t.Errorf("after SIGTERM the exit code was %d, want 0", code)
+	}
+}
+
+// run runs a command to its end.
+func run(t *testing.T, s setup) (code int, out, errors string) {
+	t.Helper()
+	p := start(t, s)
+	code = p.wait(t)
+	return code, p.out.String(), p.err.String()
+}
+
+// must runs a command that has to succeed and gives what it printed.
+func must(t *testing.T, s setup) string {
+	t.Helper()
+	code, out, errors := run(t, s)
+	if code != 0 {
+		t.Fatalf("propusk %s: exit code %d, %s", strings.Join(s.args, " "), code, errors)
+	}
+	return out
+}
+
+// server is a process that serves, and a client of it.
+type server struct {
+	*process
+	*client
+	// database is the file.
+	database string
+}
+
+var listening = regexp.MustCompile(`is listening on (http://\S+)\n`)
+
+// serve runs "propusk serve" on a free port and waits until it says where it listens. The database is propusk.db in s.dir.
+func serve(t *testing.T, s setup) *server {
+	t.Helper()
+	server := launch(t, s)
+	server.await(t)
+	return server
+}
+
+// launch is serve without the waiting.
+func launch(t *testing.T, s setup) *server {
+	t.Helper()
+	if s.dir == "" {
+		s.dir = t.TempDir()
+	}
+	s.args = append([]string{"serve", "--listen", "127.0.0.1:0"}, s.args...)
+	return &server{process: start(t, s), database: filepath.Join(s.dir, "propusk.db")}
+}
+
+// await waits until the server says where it listens.
+func (s *server) await(t *testing.T) {
+	t.Helper()
+	found := s.out.await(listening, s.exited)
+	if found == nil {
+		t.Fatalf("the server does not say where it listens; it said %q, and on stderr %q", s.out, s.err)
+	}
+	s.client = newClient(t, found[1])
+}
+
+// command runs a command on the server's database while the server runs.
+func (s *server) command(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	return must(t, setup{args: append(args, "--database", "sqlite:"+s.database), env: cheap, stdin: stdin})
+}
+
+// transcript keeps what a process writes and lets a test wait for it.
+type transcript struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{}
+}
+
+func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
+
+// Write implements io.Writer.
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.changed)
+	t.changed = make(chan struct{})
+	return t.text.Write(b)
+}
+
+// String is all that was written so far.
+func (t *transcript) String() string {
+	text, _ := t.state()
+	return text
+}
+
+func (t *transcript) state() (text string, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String(), t.changed
+}
+
+// await waits until what was written matches, and gives the groups: nil if that never comes.
+func (t *transcript) await(form *regexp.Regexp, exited <-chan struct{}) []string {
+	late := time.After(patience)
+	for {
+		text, changed := t.state()
+		if found := form.FindStringSubmatch(text); found != nil {
+			return found
+		}
+		select {
+		case <-changed:
+		case <-exited:
+			return form.FindStringSubmatch(t.String())
+		case <-late:
+			return nil
+		}
+	}
+}
+
+// last is the end of a text.
+func last(text string, lines int) string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// tool finds a program that a story needs beside Propusk: without it CI fails and other machines skip.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		lacking(t, fmt.Sprintf("%s is not installed", name))
+	}
+	return path
+}
+
+// lacking ends a test that this machine cannot run.
+func lacking(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s; in CI that is a failure, see .ci/run", what)
+	}
+	t.Skip(what)
+}
