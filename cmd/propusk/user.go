@@ -20,7 +20,6 @@ import (
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/config"
-	"github.com/propusk/propusk/internal/store"
 )
 
 const userHelp = `USER is an e-mail address or a user_id. What you change takes effect with the next request, also while a server runs on the same
@@ -79,7 +78,7 @@ func userCommand() *cobra.Command {
 }
 
 func userListCommand() *cobra.Command {
-	var filter store.UserFilter
+	var filter account.Filter
 	var active string
 	var page int
 	cmd := &cobra.Command{Use: "list", Short: "List accounts", Args: cobra.NoArgs, Example: "  propusk user list --search anna --active true"}

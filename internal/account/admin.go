@@ -23,8 +23,11 @@ var (
 	permResetPassword = rbac.MustPermission("user:reset_password")
 )
 
+// Filter selects accounts; zero fields select everything.
+type Filter = store.UserFilter
+
 // List is a page of accounts, active or not, in the order of their ids, and how many match in all. It needs user:read.
-func (s *Service) List(ctx context.Context, caller propusk.Pass, filter store.UserFilter) (users []propusk.User, total int, err error) {
+func (s *Service) List(ctx context.Context, caller propusk.Pass, filter Filter) (users []propusk.User, total int, err error) {
 	err = s.Store.View(ctx, func(r store.Reader) error {
 		if _, err := s.Access.Authorize(r, caller, permRead); err != nil {
 			return err

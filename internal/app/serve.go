@@ -25,6 +25,9 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
+// owaspMemoryKiB is the least memory among the Argon2id settings that the OWASP Password Storage Cheat Sheet lists.
+const owaspMemoryKiB = 7168
+
 // Terminal is where the program speaks to people.
 type Terminal struct {
 	// Out takes what a person is to read once, Log the log lines.
@@ -46,6 +49,9 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 	a, err := Open(ctx, c, log)
 	if err != nil {
 		return err
+	}
+	if c.PasswordMemory < owaspMemoryKiB {
+		log.Warn("passwords are hashed with less memory than OWASP asks for: use such a setting for tests only", "kib", c.PasswordMemory)
 	}
 	password, err := a.Accounts.EnsureFirstAdmin(ctx, account.First{Email: c.AdminEmail, Password: c.AdminPassword})
 	if err != nil {

@@ -34,7 +34,7 @@ func Layout() Map {
 			{Dir: "internal/password", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/crypto", "golang.org/x/text"}},
 			{
 				Dir: "internal/token", Group: Helper, Imports: []string{"."},
-				Modules: []string{"github.com/golang-jwt/jwt/v5", "github.com/go-jose/go-jose/v4", "github.com/go-json-experiment/json", "github.com/google/uuid"},
+				Modules: []string{"github.com/go-jose/go-jose/v4", "github.com/go-json-experiment/json", "github.com/google/uuid"},
 			},
 			// The limits on failed logins hold over restarts and nodes, so they are kept through the port.
 			{Dir: "internal/throttle", Group: Helper, Imports: list(ports, ".")},
@@ -104,7 +104,7 @@ func Layout() Map {
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", "internal/session", "internal/access",
 				"internal/config", "internal/app", "internal/apptest", "decisions"),
-			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp"},
+			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}
 }

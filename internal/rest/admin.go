@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/propusk/propusk"
-	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/account"
 )
 
 // UserPage is a page of accounts.
@@ -34,8 +34,8 @@ type userSearch struct {
 	Paging
 }
 
-func (s userSearch) filter() store.UserFilter {
-	f := store.UserFilter{Search: s.Search, Role: s.Role, Offset: s.offset(), Limit: s.Limit}
+func (s userSearch) filter() account.Filter {
+	f := account.Filter{Search: s.Search, Role: s.Role, Offset: s.offset(), Limit: s.Limit}
 	if s.Active != "" {
 		f.Active = new(s.Active == "true")
 	}

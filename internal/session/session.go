@@ -99,8 +99,9 @@ func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
 	}
 	fresh := hash
 	if result.Rehash {
-		if fresh, err = s.Hasher.Hash(ctx, in.Password); err != nil {
-			return Tokens{}, err
+		// Who knows the password gets in, renewed hash or not; the next login tries again.
+		if renewed, err := s.Hasher.Hash(ctx, in.Password); err == nil {
+			fresh = renewed
 		}
 	}
 	return s.open(ctx, key, hash, fresh, in)

@@ -131,7 +131,7 @@ func TestWhatWasAnsweredSurvivesKill(t *testing.T) {
 		for seen := 0; lines.Scan(); seen++ {
 			n, err := strconv.ParseInt(lines.Text(), 10, 64)
 			if err != nil {
-				break // cut off in the middle
+				t.Fatal(err)
 			}
 			answered[n] = true
 			if seen == 100 {

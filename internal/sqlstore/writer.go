@@ -31,6 +31,7 @@ var errBusy = errors.New("sqlstore: another writer has held the database for too
 // goroutine, where a panic or Goexit of the closure belongs, then waits for the commit of the group.
 type writer struct {
 	handle
+	log     writeAheadLog
 	turns   chan *group   // who receives has the turn
 	back    chan struct{} // who has the turn sends
 	closing chan struct{}
@@ -49,11 +50,11 @@ type group struct {
 	err    error
 }
 
-func newWriter(db *sql.DB) *writer {
+func newWriter(db *sql.DB, log writeAheadLog) *writer {
 	db.SetMaxOpenConns(1)
 	w := &writer{
-		handle: handle{db: db},
-		turns:  make(chan *group), back: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
+		handle: handle{db: db}, log: log,
+		turns: make(chan *group), back: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
 	}
 	go w.run()
 	return w
@@ -73,6 +74,7 @@ func (w *writer) run() {
 		w.gather(g)
 		g.err = w.commit(g)
 		close(g.done)
+		w.log.shrink(&w.handle)
 	}
 }
 
