@@ -121,17 +121,13 @@ type pendingWrite struct {
 // write sends requests until one is not answered.
 func (w *crashWriter) write(t *testing.T, c *client) {
 	for {
-		a := w.next(c)
-		if a.pending == nil {
-			t.Errorf("a writer has nothing to write")
-			return
-		}
-		happened, err := a.send(c)
+		a := w.next()
+		got, err := a.send(c)
 		if err != nil {
 			return
 		}
-		if !happened {
-			t.Errorf("%s: %+v was refused", a.email, *a.pending)
+		if got.status >= http.StatusMultipleChoices {
+			t.Errorf("%s: %+v was answered with %v", a.email, *a.pending, got)
 			return
 		}
 		a.happened()
@@ -140,7 +136,7 @@ func (w *crashWriter) write(t *testing.T, c *client) {
 }
 
 // next chooses what to do and with which account.
-func (w *crashWriter) next(*client) *crashAccount {
+func (w *crashWriter) next() *crashAccount {
 	if len(w.accounts) == 0 || rand.IntN(4) == 0 {
 		a := &crashAccount{
 			email:    fmt.Sprintf("w%d-a%d@example.org", w.number, len(w.accounts)),
@@ -166,16 +162,11 @@ func (w *crashWriter) next(*client) *crashAccount {
 	return a
 }
 
-// send sends what is pending. An error means no answer, false another answer than success.
-func (a *crashAccount) send(c *client) (bool, error) {
-	var got answer
-	var err error
-	p := a.pending
-	switch {
+// send sends what is pending. An error means no answer.
+func (a *crashAccount) send(c *client) (got answer, err error) {
+	switch p := a.pending; {
 	case p.registers:
-		got, err = c.try("POST", "/api/users/register", "",
-			form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
-		a.userID, a.shown.slug = got.text("user_id"), got.text("slug")
+		got, err = a.register(c)
 	case p.logsIn:
 		got, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
 		p.by = got.text("access_token")
@@ -184,7 +175,14 @@ func (a *crashAccount) send(c *client) (bool, error) {
 	default:
 		got, err = c.try("POST", "/api/users/change-password", p.by, form{"current_password": a.password, "new_password": p.password})
 	}
-	return err == nil && got.status < 300, err
+	return got, err
+}
+
+func (a *crashAccount) register(c *client) (answer, error) {
+	got, err := c.try("POST", "/api/users/register", "",
+		form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
+	a.userID, a.shown.slug = got.text("user_id"), got.text("slug")
+	return got, err
 }
 
 // happened makes what was pending the present state.
@@ -205,49 +203,48 @@ func (a *crashAccount) happened() {
 
 // check looks at every account of the writer, and goes on from what it finds.
 func (w *crashWriter) check(t *testing.T, c *client, count *crashCount) {
-	w.accounts = slices.DeleteFunc(w.accounts, func(a *crashAccount) bool {
+	for _, a := range w.accounts {
 		count.accounts.Add(1)
-		if a.pending == nil {
-			a.checkWhole(t, c, count)
-			return false
+		if a.pending != nil {
+			count.pending.Add(1)
+			happened, err := a.settle(c)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if happened {
+				count.kept.Add(1)
+			}
 		}
-		count.pending.Add(1)
-		happened, err := a.settle(c)
-		if err != nil {
-			t.Error(err)
-			return false
-		}
-		if happened {
-			count.kept.Add(1)
-			a.happened()
-		}
-		if !happened && a.pending.registers {
-			return true
-		}
-		a.pending = nil
 		a.checkWhole(t, c, count)
-		return false
-	})
-}
-
-// settle finds out whether what was pending has happened. Whether it has as a whole is looked at afterwards.
-func (a *crashAccount) settle(c *client) (happened bool, err error) {
-	switch p := a.pending; {
-	case p.registers:
-		return a.settleRegistration(c)
-	case p.logsIn:
-		return false, nil // a session whose token nobody has
-	case p.edits != nil:
-		me, err := c.try("GET", "/api/users/me", a.sessions[0], nil)
-		return me.text("name") == p.edits.name, err
-	default:
-		in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": p.password})
-		return in.status == http.StatusOK, err
 	}
 }
 
-// settleRegistration: an account that nobody can log in to exists if its address is taken, and that would be half an account.
-func (a *crashAccount) settleRegistration(c *client) (bool, error) {
+// settle finds out whether what was pending has happened, and takes note of it. Whether it has as a whole is looked at afterwards.
+func (a *crashAccount) settle(c *client) (happened bool, err error) {
+	switch p := a.pending; {
+	case p.registers:
+		happened, err = a.settleRegistration(c)
+	case p.logsIn: // a session whose token nobody has
+	case p.edits != nil:
+		var me answer
+		me, err = c.try("GET", "/api/users/me", a.sessions[0], nil)
+		happened = me.text("name") == p.edits.name
+	default:
+		var in answer
+		in, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": p.password})
+		happened = in.status == http.StatusOK
+	}
+	if happened {
+		a.happened()
+	}
+	a.pending = nil
+	return happened, err
+}
+
+// settleRegistration: an account that is there lets its owner in, and one that is not can be registered now. Anything else would be half
+// an account.
+func (a *crashAccount) settleRegistration(c *client) (happened bool, err error) {
 	in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
 	if err != nil {
 		return false, err
@@ -257,10 +254,9 @@ func (a *crashAccount) settleRegistration(c *client) (bool, error) {
 		a.userID, a.shown.slug = me.text("user_id"), me.text("slug")
 		return true, err
 	}
-	again, err := c.try("POST", "/api/users/register", "",
-		form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
+	again, err := a.register(c)
 	if err == nil && again.status != http.StatusCreated {
-		err = fmt.Errorf("%s was registered by half: its owner cannot log in (%v), and the address is taken (%v)", a.email, in, again)
+		err = fmt.Errorf("%s was registered by half: its owner cannot log in (%v), and the address cannot be registered (%v)", a.email, in, again)
 	}
 	return false, err
 }

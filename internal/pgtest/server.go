@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -253,9 +255,11 @@ func (s *Server) Kill(tb testing.TB) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // a child may be gone already
 	}
 	s.await(tb)
-	for _, pid := range all {
-		for syscall.Kill(pid, 0) == nil { // what is left of it keeps the files from being used again
-			time.Sleep(time.Millisecond)
+	// A process that has not quite gone keeps the files from being used again. One that nobody waits for never goes quite.
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		all = slices.DeleteFunc(all, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
+		if len(all) == 0 {
+			return
 		}
 	}
 }
@@ -298,19 +302,21 @@ func (s *Server) signal(tb testing.TB, signal syscall.Signal) []int {
 
 // family is a process and its children.
 func family(parent int) ([]int, error) {
-	listed, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	all := []int{parent}
+	// Linux says it in a file; ps need not be installed.
+	listed, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", parent))
+	if errors.Is(err, fs.ErrNotExist) {
+		listed, err = exec.Command("pgrep", "-P", strconv.Itoa(parent)).Output()
+	}
 	if err != nil {
 		return nil, err
 	}
-	all := []int{parent}
-	for line := range strings.Lines(string(listed)) {
-		var pid, ppid int
-		if _, err := fmt.Sscan(line, &pid, &ppid); err != nil {
+	for _, child := range strings.Fields(string(listed)) {
+		pid, err := strconv.Atoi(child)
+		if err != nil {
 			return nil, err
 		}
-		if ppid == parent {
-			all = append(all, pid)
-		}
+		all = append(all, pid)
 	}
 	return all, nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"sync"
 
 	"github.com/propusk/propusk"
 )
@@ -88,39 +89,58 @@ func (h *handle) drop() {
 	h.conn, h.stmts = nil, nil
 }
 
-// pool lends handles.
+// pool lends handles, the one used last first: its statements are prepared and its pages are in memory.
 type pool struct {
 	db     *sql.DB
-	free   chan *handle
+	turns  chan struct{} // as many as there are handles in free
 	closed chan struct{}
+
+	mu   sync.Mutex
+	free []*handle
 }
 
 func newPool(db *sql.DB, size int) *pool {
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
-	p := &pool{db: db, free: make(chan *handle, size), closed: make(chan struct{})}
+	p := &pool{db: db, turns: make(chan struct{}, size), closed: make(chan struct{})}
 	for range size {
-		p.free <- &handle{db: db}
+		p.giveBack(&handle{db: db})
 	}
 	return p
 }
 
+func (p *pool) borrow() *handle {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.free) - 1
+	h := p.free[last]
+	p.free = p.free[:last]
+	return h
+}
+
+func (p *pool) giveBack(h *handle) {
+	p.mu.Lock()
+	p.free = append(p.free, h)
+	p.mu.Unlock()
+	p.turns <- struct{}{}
+}
+
 // with lends fn a handle. A handle on which the database failed is not used again as it is.
 func (p *pool) with(ctx context.Context, fn func(*handle) error) (err error) {
-	var h *handle
 	select {
-	case h = <-p.free:
+	case <-p.turns:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.closed:
 		return unavailable(errClosed)
 	}
+	h := p.borrow()
 	sound := false
 	defer func() {
 		if !sound {
 			h.drop()
 		}
-		p.free <- h
+		p.giveBack(h)
 	}()
 	err = fn(h)
 	sound = err == nil || propusk.KindOf(translateSQLite(err)) != propusk.Unavailable
@@ -144,8 +164,9 @@ func (p *pool) exec(ctx context.Context, text string, args ...any) (changed int,
 // close waits until all handles are back.
 func (p *pool) close() error {
 	close(p.closed)
-	for range cap(p.free) {
-		(<-p.free).drop()
+	for range cap(p.turns) {
+		<-p.turns
+		p.borrow().drop()
 	}
 	return p.db.Close()
 }

@@ -43,7 +43,7 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	if path, err = privateFile(path); err != nil {
 		return nil, err
 	}
-	if err := migrateSQLite(ctx, path); err != nil {
+	if _, err := migrateSQLite(ctx, path); err != nil {
 		return nil, err
 	}
 	size := max(4, runtime.NumCPU())
@@ -141,13 +141,46 @@ func makePrivate(path string) error {
 	return nil
 }
 
+// sqliteFile is the database in the file of that path.
+type sqliteFile string
+
+func (f sqliteFile) open(ctx context.Context) (engine, error) { return openSQLite(ctx, string(f)) }
+
+func (f sqliteFile) migrate(ctx context.Context) ([]Migration, error) {
+	path, err := privateFile(string(f))
+	if err != nil {
+		return nil, err
+	}
+	return migrateSQLite(ctx, path)
+}
+
+func (f sqliteFile) status(ctx context.Context) ([]Migration, error) {
+	if _, err := os.Stat(string(f)); err != nil {
+		return nil, err
+	}
+	path, err := privateFile(string(f))
+	if err != nil {
+		return nil, err
+	}
+	db, err := connectSQLite(path, "busy_timeout(5000)", "query_only(1)")
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return sqliteSchema.status(ctx, db)
+}
+
+var sqliteSchema = schema{
+	dialect: goose.DialectSQLite3, dir: "sqlite", exists: `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1)`,
+}
+
 // migrateSQLite holds the write lock of the file while it migrates, so of several processes one migrates and the others wait.
-func migrateSQLite(ctx context.Context, path string) error {
+func migrateSQLite(ctx context.Context, path string) ([]Migration, error) {
 	// Foreign keys are off, as SQLite wants it for migrations that replace a table: dropping the old one would delete what
 	// refers to it.
 	connector, err := sqliteConnector(path, "busy_timeout(0)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(0)")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	db := sql.OpenDB(nested{connector})
 	defer db.Close()
@@ -160,13 +193,14 @@ func migrateSQLite(ctx context.Context, path string) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := migrate(ctx, db, goose.DialectSQLite3, "sqlite"); err != nil {
-		return err // closing the connection rolls back
+	applied, err := sqliteSchema.migrate(ctx, db)
+	if err != nil {
+		return nil, err // closing the connection rolls back
 	}
 	_, err = db.ExecContext(ctx, "COMMIT")
-	return err
+	return applied, err
 }
 
 // nested makes the transactions of its connections savepoints, so that they can be opened inside the one that is the lock.
@@ -223,7 +257,7 @@ func whileBusy(ctx context.Context, try func() error) error {
 func isBusy(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_BUSY }
 
 // view implements engine.
-func (e *sqliteEngine) view(ctx context.Context, fn func(querier) error) error {
+func (e *sqliteEngine) view(ctx context.Context, fn func(context.Context, querier) error) error {
 	return e.with(ctx, func(h *handle) error {
 		if _, err := h.exec(ctx, "BEGIN"); err != nil {
 			return translateSQLite(err)
@@ -234,7 +268,7 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(querier) error) error {
 				h.drop()
 			}
 		}()
-		return fn(h)
+		return fn(ctx, h)
 	})
 }
 

@@ -236,7 +236,7 @@ func TestIDsEndWhereGraphQLInt(t *testing.T) {
 
 func TestReaderIsInterrupted(t *testing.T) {
 	s := openTemp(t)
-	for range cap(s.engine.(*sqliteEngine).free) + 1 { // each connection once and one of them again
+	for range cap(s.engine.(*sqliteEngine).turns) + 1 { // each connection once and one of them again
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := many(s.reader(ctx, s.engine), func(rows *sql.Rows) (int, error) {
 			cancel()

@@ -7,7 +7,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,8 +30,8 @@ var _ store.Store = (*Store)(nil)
 type engine interface {
 	// querier runs each statement by itself.
 	querier
-	// view runs fn on a read-only snapshot.
-	view(ctx context.Context, fn func(querier) error) error
+	// view runs fn on a read-only snapshot. The context that fn gets is the one for its statements.
+	view(ctx context.Context, fn func(context.Context, querier) error) error
 	// update runs fn in a transaction of its own, as store.Store says. The context that fn gets is the one for its statements.
 	update(ctx context.Context, fn func(context.Context, querier) error) error
 	// translate turns an error of the driver into one that the port knows; it leaves every other error as it is.
@@ -38,19 +40,73 @@ type engine interface {
 	close() error
 }
 
-// Open opens the database that url names and brings its schema up to date. The only form is sqlite:PATH, a file whose directory
-// exists; see openSQLite for what happens to its rights. The caller closes the Store.
+// database is a database that a URL names.
+type database interface {
+	// open brings the schema up to date and connects.
+	open(context.Context) (engine, error)
+	// migrate brings the schema up to date and says what it applied.
+	migrate(context.Context) ([]Migration, error)
+	// status says which migrations there are, and changes nothing.
+	status(context.Context) ([]Migration, error)
+}
+
+// Open opens the database that url names and brings its schema up to date. There are two forms: sqlite:PATH, a file whose directory
+// exists (see openSQLite for what happens to its rights), and postgres://… (or postgresql://…), a database of PostgreSQL 15 or newer
+// (see postgresURL for its parameters). No error holds a password. The caller closes the Store.
 func Open(ctx context.Context, url string) (*Store, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	if !ok {
-		scheme, _, _ := strings.Cut(url, ":") // what follows may be a password
-		return nil, fmt.Errorf("database %q…: it must be sqlite:PATH, for example sqlite:propusk.db", scheme)
+	return at(url, func(d database) (*Store, error) {
+		e, err := d.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &Store{engine: e, closeOnce: sync.OnceValue(e.close)}, nil
+	})
+}
+
+// Migrate brings the schema of the database that url names up to date and returns what it applied, the oldest first. Of several that
+// migrate at once one does the work and the others wait. Open does the same.
+func Migrate(ctx context.Context, url string) ([]Migration, error) {
+	return at(url, func(d database) ([]Migration, error) { return d.migrate(ctx) })
+}
+
+// Status is every migration of the database that url names, by number, those unknown to this program included. It changes nothing
+// and creates nothing.
+func Status(ctx context.Context, url string) ([]Migration, error) {
+	return at(url, func(d database) ([]Migration, error) { return d.status(ctx) })
+}
+
+// at does something with the database that url names.
+func at[T any](url string, do func(database) (T, error)) (result T, err error) {
+	d, err := parse(url)
+	if err == nil {
+		result, err = do(d)
 	}
-	e, err := openSQLite(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", url, err)
+		return result, fmt.Errorf("database %s: %w", Redact(url), err)
 	}
-	return &Store{engine: e, closeOnce: sync.OnceValue(e.close)}, nil
+	return result, nil
+}
+
+func parse(url string) (database, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return sqliteFile(path), nil
+	}
+	if isPostgres(url) {
+		return parsePostgres(url)
+	}
+	return nil, errors.New("it must be sqlite:PATH, for example sqlite:propusk.db, or postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+}
+
+// Redact is a URL that Open takes, or should have taken, without what may be a password, for people and logs.
+func Redact(url string) string {
+	if strings.HasPrefix(url, "sqlite:") {
+		return url
+	}
+	scheme, _, _ := strings.Cut(url, ":")
+	if isPostgres(url) {
+		return scheme + "://" + redactPostgres(url)
+	}
+	return strconv.Quote(scheme) + "…"
 }
 
 // Now implements store.Store.
@@ -58,7 +114,7 @@ func (s *Store) Now(ctx context.Context) store.Reader { return s.reader(ctx, s.e
 
 // View implements store.Store. What fn gets has no methods that write.
 func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
-	return s.view(ctx, func(q querier) error { return fn(s.reader(ctx, q)) })
+	return s.view(ctx, func(ctx context.Context, q querier) error { return fn(s.reader(ctx, q)) })
 }
 
 // Update implements store.Store.
@@ -97,7 +153,9 @@ type Stats struct {
 	Updates uint64
 	// GroupSizes is a histogram: GroupSizes[i] commits held at most 2^i Updates and more than 2^(i-1).
 	GroupSizes [groupSizeBuckets]uint64
-	// Pool is the state of the connections for reading.
+	// Conflicts is how often an Update ran again because another was in its way. Only PostgreSQL has any.
+	Conflicts uint64
+	// Pool is the state of the connections: on SQLite of those for reading.
 	Pool sql.DBStats
 }
 

@@ -261,6 +261,21 @@ func TestACallerWhoGoesDisturbsNobody(t *testing.T) {
 	})
 }
 
+func TestWhoHasGoneTakesNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTemp(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 {
+			synctest.Wait() // the turn is offered, so taking it and leaving are equally possible
+			if err := s.Update(ctx, inserting(1)); !errors.Is(err, context.Canceled) {
+				t.Errorf("answered %v", err)
+			}
+		}
+		checkThere(t, s, map[int64]bool{1: false})
+	})
+}
+
 func TestATransactionEndsWithItsClosure(t *testing.T) {
 	s := openTemp(t)
 	var kept store.Tx

@@ -53,7 +53,7 @@ func syntaxFault(err error) *Error {
 	if at, ok := errors.AsType[yaml.Error](err); ok && at.GetToken() != nil {
 		line, message = at.GetToken().Position.Line, at.GetMessage()
 	}
-	return fault(line, "not valid YAML: %s", message)
+	return fault(line, "not valid YAML: %.200s", message)
 }
 
 // checkTokens refuses, before the parser sees it, what a policy has no use for

@@ -93,7 +93,7 @@ func TestParseRefuses(t *testing.T) {
 		"text for list":      {"[reader, admin]", "reader", "f.yaml:3: must be a list"},
 		"list in list":       {"[reader, admin]", "[[reader], admin]", "f.yaml:3: must be text"},
 		"number in list":     {"[reader, admin]", "[1, admin]", "f.yaml:3: must be text"},
-		"list for mapping":   {"  reserved:\n    chat: [read]", "  reserved: [chat]", "f.yaml:11: catalogue.reserved must be a mapping"},
+		"list for mapping":   {"  reserved:\n    chat: [read]", "  reserved: [chat]", `f.yaml:11: "catalogue.reserved" must be a mapping`},
 		"text for catalogue": {"    chat: [read]", "    chat: read", "f.yaml:12: must be a list"},
 		"boolean key":        {"    name:", "    true:", "f.yaml:15: must be text"},
 		"colon in entity":    {"    chat:", `    "chat:KIND":`, `f.yaml:12: "chat:KIND" must be one segment`},
@@ -175,19 +175,24 @@ func TestParseReportsEverythingInOrder(t *testing.T) {
 func TestParseIsBounded(t *testing.T) {
 	fill := func(s string) string { return strings.Repeat(s, policyfile.MaxSize/len(s)) }
 	for name, tt := range map[string]struct{ text, want string }{
-		"too large":  {strings.Repeat("#", policyfile.MaxSize+1), "is larger than 262144 bytes"},
-		"brackets":   {fill("["), "words and signs"},
-		"braces":     {fill("{"), "words and signs"},
-		"closings":   {fill("]"), "words and signs"},
-		"dashes":     {fill("- "), "words and signs"},
-		"anchors":    {fill("&a "), "words and signs"},
-		"deep list":  {strings.Repeat("- ", 1000), "is nested too deep"},
-		"deep flow":  {strings.Repeat("[", 1000), "is nested too deep"},
-		"deep keys":  {strings.Repeat("a: ", 1000), "is nested too deep"},
-		"many keys":  {keys(10_000), "has more than 4000 keys"},
-		"bad keys":   {keys(3_000), `unknown key "k99"`},
-		"a bomb":     {"a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "anchors and aliases are not allowed"},
-		"one string": {`"` + strings.Repeat("a", policyfile.MaxSize-2) + `"`, "must be a mapping"},
+		"too large":   {strings.Repeat("#", policyfile.MaxSize+1), "is larger than 262144 bytes"},
+		"brackets":    {fill("["), "words and signs"},
+		"braces":      {fill("{"), "words and signs"},
+		"closings":    {fill("]"), "words and signs"},
+		"dashes":      {fill("- "), "words and signs"},
+		"anchors":     {fill("&a "), "words and signs"},
+		"deep list":   {strings.Repeat("- ", 1000), "is nested too deep"},
+		"deep flow":   {strings.Repeat("[", 1000), "is nested too deep"},
+		"deep keys":   {strings.Repeat("a: ", 1000), "is nested too deep"},
+		"many keys":   {keys(10_000), "has more than 4000 keys"},
+		"bad keys":    {keys(3_000), `unknown key "k99"`},
+		"a bomb":      {"a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "anchors and aliases are not allowed"},
+		"escapes":     {`"\e[31m": {"\e[31m": [`, "not valid YAML"},
+		"odd key":     {`"\e[31m": b`, `unknown key "\x1b[31m"`},
+		"odd path":    {`catalogue: {content: {"\e[31m": {a: b}, x: {"\e": {c: d}}}}`, `must be a list`},
+		"long key":    {`{"` + strings.Repeat("a", policyfile.MaxSize-7) + `": b}`, `unknown key "aaa`},
+		"long header": {"a: |" + strings.Repeat("1", policyfile.MaxSize-4), "not valid YAML"},
+		"one string":  {`"` + strings.Repeat("a", policyfile.MaxSize-2) + `"`, "the file must be a mapping"},
 	} {
 		_, err := policyfile.Parse("f.yaml", []byte(tt.text))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -196,6 +201,9 @@ func TestParseIsBounded(t *testing.T) {
 		}
 		if len(err.Error()) > 50_000 {
 			t.Errorf("%s: the error has %d bytes", name, len(err.Error()))
+		}
+		if strings.ContainsAny(err.Error(), "\x1b") {
+			t.Errorf("%s: the error is not quoted: %q", name, err)
 		}
 	}
 }

@@ -17,14 +17,14 @@ func (r *reader) fail(line int, format string, args ...any) {
 }
 
 func (r *reader) unknownKey(path, allowed string) {
-	r.fail(r.lines[path], "unknown key %q, allowed are %s", path, allowed)
+	r.fail(r.lines[path], "unknown key %.100q, allowed are %s", path, allowed)
 }
 
 // mapping calls visit with every key of node and the path that leads there.
 func (r *reader) mapping(path string, node ast.Node, visit func(key, path string, value ast.Node)) {
 	m, ok := node.(ast.MapNode)
 	if !ok {
-		r.fail(lineOf(node), "%smust be a mapping of keys to values", subject(path))
+		r.fail(lineOf(node), "%s must be a mapping of keys to values", subject(path))
 		return
 	}
 	first := make(map[string]int)
@@ -32,7 +32,7 @@ func (r *reader) mapping(path string, node ast.Node, visit func(key, path string
 		line := lineOf(pair.Key())
 		key := r.text(pair.Key())
 		if before, taken := first[key]; taken {
-			r.fail(line, "key %q is there twice, first on line %d", key, before)
+			r.fail(line, "key %.100q is there twice, first on line %d", key, before)
 			continue
 		}
 		first[key] = line
@@ -42,12 +42,12 @@ func (r *reader) mapping(path string, node ast.Node, visit func(key, path string
 	}
 }
 
-// subject names a place at the beginning of an error, the whole file not at all.
+// subject names a place at the beginning of an error.
 func subject(path string) string {
 	if path == "" {
-		return ""
+		return "the file"
 	}
-	return path + " "
+	return fmt.Sprintf("%.100q", path)
 }
 
 // each calls visit with every item of a list.

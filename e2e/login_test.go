@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Three ways to fail at the door. Who knocks learns nothing of which it was: not from what is answered, and not from when.
+func TestFailedLoginsAreAlike(t *testing.T) {
+	s := serve(t, setup{
+		env:  append([]string{"PROPUSK_PASSWORD_MEMORY=" + loginMemory, "PROPUSK_PASSWORD_ITERATIONS=" + loginIterations}, withAdmin...),
+		args: []string{"--access-log", "off"},
+	})
+	s.register(t, "Active")
+	s.call(t, http.StatusOK, "PUT", "/api/admin/block/"+s.register(t, "Blocked"), s.login(t, adminEmail, adminPassword), nil)
+	ways := []struct {
+		name  string
+		login form
+	}{
+		{"unknown address", form{"email": address("Nobody"), "password": ordinaryPassword}},
+		{"wrong password", form{"email": address("Active"), "password": "a perfectly wrong sentence"}},
+		{"inactive account", form{"email": address("Blocked"), "password": ordinaryPassword}},
+	}
+	// Whatever happens on the machine hits all three: each round tries each way once, in an order of its own.
+	times := make([][]time.Duration, len(ways))
+	var first string
+	for range loginsOfEach {
+		for _, i := range rand.Perm(len(ways)) {
+			began := time.Now()
+			got := s.call(t, http.StatusUnauthorized, "POST", "/api/users/login", "", ways[i].login)
+			times[i] = append(times[i], time.Since(began))
+			if first == "" {
+				first = seen(got)
+			}
+			if what := seen(got); what != first {
+				t.Fatalf("%s is answered with\n%s\nand another failure was answered with\n%s", ways[i].name, what, first)
+			}
+		}
+	}
+	for i, way := range ways {
+		t.Logf("%-16s  median %v, 5 %% below %v, 5 %% above %v", way.name,
+			percentile(0.5, times[i]), percentile(0.05, times[i]), percentile(0.95, times[i]))
+	}
+	const least, most = 0.45, 0.55
+	for i, one := range ways {
+		for j, other := range ways[:i] {
+			area := auc(times[i], times[j])
+			t.Logf("%s against %s: area under the ROC curve %.3f", one.name, other.name, area)
+			if hold && (area < least || area > most) {
+				t.Errorf("the time tells %s from %s: area %.3f, want %v to %v", one.name, other.name, area, least, most)
+			}
+		}
+	}
+	s.stop(t)
+}
+
+// seen is an answer without the two things that differ between any two requests.
+func seen(a answer) string {
+	header := maps.Clone(a.header)
+	header.Del("Date")
+	header.Del("X-Request-Id")
+	return fmt.Sprint(a.status, header, strings.ReplaceAll(a.raw, a.header.Get("X-Request-Id"), ""))
+}
