@@ -174,6 +174,26 @@ func TestCompileReportsAtMostAHundred(t *testing.T) {
 	}
 }
 
+// A ladder of pairs has 2^49 ways from top to bottom; none of them is walked
+// twice.
+func TestCompileOfManyPaths(t *testing.T) {
+	p := magazine()
+	for i := range (rbac.MaxRoles - len(p.Roles)) / 2 {
+		var parents []string
+		if i > 0 {
+			parents = roles(fmt.Sprintf("left%d", i-1), fmt.Sprintf("right%d", i-1))
+		}
+		p.Roles = append(p.Roles,
+			rbac.Role{ID: fmt.Sprintf("left%d", i), Inherits: parents},
+			rbac.Role{ID: fmt.Sprintf("right%d", i), Inherits: parents})
+	}
+	p.Roles[5].Permissions = []string{"member:remove"} // left0
+	top := p.Roles[len(p.Roles)-1].ID
+	if diff := cmp.Diff([]string{"member:remove"}, compile(t, p).Permissions(top)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAncestors(t *testing.T) {
 	p := magazine()
 	p.Roles = append(p.Roles, rbac.Role{ID: "chief", Inherits: []string{"nobody", "guest", "writer", "reader"}})

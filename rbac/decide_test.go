@@ -118,6 +118,26 @@ func TestDecideLiteralBesideOwn(t *testing.T) {
 	d.deny(roles("writer"), "shout:delete", noOwner, rbac.ReasonMissingPermission)
 }
 
+// Nor do shout:delete and shout:delete_any get in each other's way.
+func TestDecideLiteralBesideAny(t *testing.T) {
+	for first, second := range map[string]string{"a": "b", "b": "a"} {
+		g, err := new(rbac.Grants).With(first, perms("shout:delete_any"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err = g.With(second, perms("shout:delete")); err != nil {
+			t.Fatal(err)
+		}
+		d := decisions{t, g}
+		d.allow(roles(first), "shout:delete", noOwner, rbac.ReasonRole)
+		d.allow(roles(first), "shout:delete", other, rbac.ReasonRole)
+		d.allow(roles(first), "shout:delete_own", self, rbac.ReasonRole)
+		d.allow(roles(second), "shout:delete", noOwner, rbac.ReasonRole)
+		d.deny(roles(second), "shout:delete_any", noOwner, rbac.ReasonMissingPermission)
+		d.deny(roles(second), "shout:delete_own", self, rbac.ReasonMissingPermission)
+	}
+}
+
 // Names with two suffixes are names like any other: holding
 // "x_any_own" must not become a way to "x_any", nor "x_own_any" one to "x_own".
 func TestDecideTakesOneSuffixOnly(t *testing.T) {

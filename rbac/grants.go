@@ -172,8 +172,8 @@ func newGrants(lists map[string][]string) *Grants {
 		forms: make(map[Permission]forms),
 	}
 	numbers := make(map[string]int)
-	for _, list := range lists {
-		for _, text := range list {
+	for _, role := range slices.Sorted(maps.Keys(lists)) {
+		for _, text := range lists[role] {
 			if text != Everything && numbers[text] == 0 {
 				numbers[text] = len(numbers) + 1
 				g.enter(Permission{text}, numbers[text])

@@ -94,6 +94,9 @@ func TestWithAndWithout(t *testing.T) {
 	d := decisions{t, with}
 	d.allow(roles("usher"), "old:right", noOwner, rbac.ReasonRole)
 	d.allow(roles("writer"), "shout:update", self, rbac.ReasonOwn)
+	if !with.Covers(roles("admin"), roles("usher")) {
+		t.Error("admin does not cover a right the catalogue has lost")
+	}
 	if g.Has("usher") || g.Hash() == with.Hash() {
 		t.Error("With changed its receiver")
 	}

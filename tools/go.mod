@@ -10,7 +10,6 @@ tool (
 require (
 	github.com/kisielk/errcheck v1.30.0
 	github.com/nishanths/exhaustive v0.17.1
-	github.com/ryanrolds/sqlclosecheck v0.6.0
 	golang.org/x/tools v0.52.0
 )
 

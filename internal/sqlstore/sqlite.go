@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteEngine{newPool(readers, size), newWriter(writing, writeAheadLog{path: path + "-wal"})}, nil
+	return &sqliteEngine{newPool(readers, size), newWriter(writing, writeAheadLog{path: path + "-wal", step: logStep})}, nil
 }
 
 func cacheSize(kib int) string { return "cache_size(" + strconv.Itoa(-kib) + ")" }
@@ -216,41 +216,6 @@ func whileBusy(ctx context.Context, try func() error) error {
 			return err
 		case <-time.After(2 * time.Millisecond):
 		}
-	}
-}
-
-// writeAheadLog watches the file beside the database. SQLite starts it anew by itself, but only at a moment at which nobody reads; a
-// busy server may never have one, and its log would grow until the disk is full.
-type writeAheadLog struct {
-	path string
-	// bearable is the size at which the next attempt is due, in bytes.
-	bearable int64
-}
-
-const (
-	logStep     = 16 << 20
-	logPatience = "100" // milliseconds for which writers wait while readers leave
-)
-
-// shrink empties a log that has grown too long. For that it keeps writers out until everyone who reads has begun after the last
-// commit. A reader who takes longer is let be, and the log may grow by another step.
-func (l *writeAheadLog) shrink(writer *handle) {
-	info, err := os.Stat(l.path)
-	if err != nil || info.Size() <= max(l.bearable, logStep) {
-		return
-	}
-	l.bearable = info.Size() + logStep
-	ctx := context.Background()
-	if _, err := writer.exec(ctx, "PRAGMA busy_timeout = "+logPatience); err != nil {
-		return
-	}
-	var blocked, frames, moved int
-	err = writer.query(ctx, func(row *sql.Rows) error { return row.Scan(&blocked, &frames, &moved) }, "PRAGMA wal_checkpoint(TRUNCATE)")
-	if err == nil && blocked == 0 {
-		l.bearable = logStep
-	}
-	if _, err := writer.exec(ctx, "PRAGMA busy_timeout = 0"); err != nil {
-		writer.drop()
 	}
 }
 

@@ -171,22 +171,25 @@ func checkMigratedOnce(t *testing.T, path string) {
 	}
 }
 
+// setting asks a connection of q for a pragma that is a number.
+func setting(t *testing.T, q querier, pragma string) (got int) {
+	t.Helper()
+	err := q.query(t.Context(), func(rows *sql.Rows) error { return rows.Scan(&got) }, "PRAGMA "+pragma)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 func TestSettings(t *testing.T) {
 	s := openTemp(t)
 	e := s.engine.(*sqliteEngine)
-	setting := func(q querier, pragma string) (got int) {
-		err := q.query(t.Context(), func(rows *sql.Rows) error { return rows.Scan(&got) }, "PRAGMA "+pragma)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
 	for pragma, want := range map[string]int{"synchronous": 2, "foreign_keys": 1, "temp_store": 2, "query_only": 0} {
-		if got := setting(&e.writer.handle, pragma); got != want {
+		if got := setting(t, &e.writer.handle, pragma); got != want {
 			t.Errorf("%s of the writer is %d, want %d", pragma, got, want)
 		}
 	}
-	if setting(e, "query_only") != 1 {
+	if setting(t, e, "query_only") != 1 {
 		t.Error("readers can write")
 	}
 	if _, err := e.exec(t.Context(), "DELETE FROM author"); err == nil {
@@ -197,9 +200,8 @@ func TestSettings(t *testing.T) {
 	if err != nil || mode != "wal" {
 		t.Errorf("journal_mode is %q (%v)", mode, err)
 	}
-	// The longest statements with placeholders must still be checked: a misspelt column in double quotes is no text.
 	if _, err := e.exec(t.Context(), `SELECT "no such column"`); err == nil {
-		t.Error("double quotes make a text")
+		t.Error("a misspelt column in double quotes is taken for a text")
 	}
 }
 

@@ -18,8 +18,6 @@ var (
 	// ErrEmailTaken and ErrSlugTaken mean that the row would break the unique constraint of that name.
 	ErrEmailTaken = errors.New("store: email taken")
 	ErrSlugTaken  = errors.New("store: slug taken")
-	// ErrReadOnly means that a View tried to write.
-	ErrReadOnly = errors.New("store: read-only transaction")
 )
 
 // Store is the database. All methods may be called concurrently.
@@ -33,6 +31,10 @@ type Store interface {
 	// durable; when it returns an error, nothing of it is there. fn may run more than once and so must have no effects but on tx
 	// and on variables that it sets anew each time; it must not call the Store again. A ctx that ends before fn begins stops
 	// it; once fn has run, Update waits for the outcome.
+	//
+	// A statement of tx that failed, with anything but ErrNotFound, spoils the transaction: tx runs nothing more, and Update
+	// returns that error even if fn returns nil. An error of kind Unavailable is the one that may come from a commit whose outcome
+	// nobody knows: then all that fn wrote is there or nothing of it.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Ready reports whether the database answers now.
 	Ready(ctx context.Context) error
@@ -67,7 +69,8 @@ type UserReader interface {
 	Credentials(emailKey string) (propusk.User, string, error)
 	// PasswordHash is the encoded hash of the account's password.
 	PasswordHash(id int64) (string, error)
-	// Users lists the accounts that match, by id, and counts all that match.
+	// Users lists the accounts that match, by id, and counts all that match. These are two statements: where page and count must
+	// agree, call it in a View.
 	Users(UserFilter) (users []propusk.User, total int, err error)
 	// UserExists reports whether any account exists at all.
 	UserExists() (bool, error)
@@ -79,7 +82,8 @@ type UserReader interface {
 
 // UserFilter selects accounts; zero fields select everything.
 type UserFilter struct {
-	// Search is matched without regard to case anywhere in name, last name, address or slug.
+	// Search is matched without regard to case anywhere in name, last name, both with a space between, address or slug. No
+	// character in it has a special meaning.
 	Search string
 	Role   string
 	// Active, when set, selects by IsActive.

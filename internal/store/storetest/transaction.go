@@ -242,22 +242,25 @@ var transactions = []story{
 	}},
 
 	{"a caller that has gone starts nothing", func(d *database) {
-		err := d.Update(cancelled(), func(store.Tx) error {
-			d.t.Error("Update ran")
-			return nil
-		})
-		if !errors.Is(err, context.Canceled) {
-			d.t.Errorf("Update answered %v", err)
-		}
-		if _, err := d.Now(cancelled()).UserExists(); !errors.Is(err, context.Canceled) {
-			d.t.Errorf("Now answered %v", err)
-		}
-		err = d.View(cancelled(), func(r store.Reader) error {
-			_, err := r.UserExists()
-			return err
-		})
-		if !errors.Is(err, context.Canceled) {
-			d.t.Errorf("View answered %v", err)
+		for range 20 { // the choice between a free connection and leaving may fall either way
+			d.must(d.Ready(d.t.Context()))
+			err := d.Update(cancelled(), func(store.Tx) error {
+				d.t.Error("Update ran")
+				return nil
+			})
+			if !errors.Is(err, context.Canceled) {
+				d.t.Errorf("Update answered %v", err)
+			}
+			if _, err := d.Now(cancelled()).UserExists(); !errors.Is(err, context.Canceled) {
+				d.t.Errorf("Now answered %v", err)
+			}
+			err = d.View(cancelled(), func(r store.Reader) error {
+				_, err := r.UserExists()
+				return err
+			})
+			if !errors.Is(err, context.Canceled) {
+				d.t.Errorf("View answered %v", err)
+			}
 		}
 	}},
 

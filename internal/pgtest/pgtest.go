@@ -1,0 +1,92 @@
+// Package pgtest runs throw-away PostgreSQL servers for tests, from the programs that are installed on the machine.
+//
+// A server listens on a port of the loopback interface only and lets nobody in without its random password. It ends, and its files
+// vanish, with the test process, however that ends: by returning, by a panic or by kill -9.
+//
+// Where no PostgreSQL is installed a test skips and says so; with CI set in the environment it fails.
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// patience is how long a server may take for anything that is asked of it.
+const patience = 30 * time.Second
+
+// shared is the server whose databases Database hands out. It loses everything in a crash of the machine, and is fast for that.
+var shared = sync.OnceValues(func() (*Server, error) { return start("fsync=off", "full_page_writes=off", "autovacuum=off") })
+
+var databases atomic.Int64
+
+// Database makes an empty database, which is dropped when the test ends, and returns its URL. All databases of a test binary are on
+// one server.
+func Database(tb testing.TB) string {
+	tb.Helper()
+	s, err := shared()
+	mustRun(tb, err)
+	return s.Database(tb)
+}
+
+// Start runs a server of the test's own, whose writes are as durable as in production, until the test ends.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := start()
+	mustRun(tb, err)
+	tb.Cleanup(s.remove)
+	return s
+}
+
+func mustRun(tb testing.TB, err error) {
+	tb.Helper()
+	switch {
+	case err == nil:
+	case isMissing(err) && os.Getenv("CI") == "":
+		tb.Skipf("this test needs PostgreSQL: %v", err)
+	default:
+		tb.Fatal(err)
+	}
+}
+
+// Database makes an empty database on this server, which is dropped when the test ends if the server runs then, and returns its URL.
+func (s *Server) Database(tb testing.TB) string {
+	tb.Helper()
+	name := fmt.Sprintf("test%d", databases.Add(1))
+	if err := s.exec("CREATE DATABASE " + name); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if !s.running() {
+			return
+		}
+		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s.URL(name)
+}
+
+// URL is where the database of that name is, for a user who may do everything.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.password, s.port, database)
+}
+
+// exec runs one statement as the superuser, on a connection of its own.
+func (s *Server) exec(statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
