@@ -13,6 +13,7 @@ import (
 
 const (
 	secretSize = 32 // bytes
+	secretText = 43 // characters of base64url that those make
 	redacted   = "[redacted]"
 )
 
