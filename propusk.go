@@ -62,12 +62,20 @@ func (s Standing) Covers(other []string) bool {
 	return s.Grants.Covers(s.Roles, other)
 }
 
+// Origin is where a request came from, for the audit and the limits on failed logins.
+type Origin struct {
+	// Address is the client's network address without a port, RequestID names the request in the log.
+	Address, RequestID string
+}
+
 // Pass is what one request may do. It is made by inspecting a token and is good for one request: a later one must be inspected anew.
 type Pass struct {
 	User    User
 	Session Session
 	// Platform is what the user holds above all communities.
 	Platform Standing
+	// Origin is where the request came from.
+	Origin Origin
 	// Operator marks the person at the command line of the machine, who stands above every account and has none.
 	Operator bool
 }

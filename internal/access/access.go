@@ -52,7 +52,9 @@ func (s *Service) Again(r store.Reader, caller propusk.Pass) (propusk.Pass, erro
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	return s.pass(user, live), nil
+	now := s.pass(user, live)
+	now.Origin = caller.Origin
+	return now, nil
 }
 
 // Require is nil if the caller holds platform permission p, and otherwise Forbidden with p named.

@@ -12,9 +12,11 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/email"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/throttle"
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -25,6 +27,8 @@ type Service struct {
 	Access    *access.Service
 	Hasher    *password.Hasher
 	Passwords password.Policy
+	// Throttle limits guesses at the current password.
+	Throttle *throttle.Limiter
 	// Open says whether anybody may register.
 	Open bool
 	// Now is the wall clock.
@@ -40,7 +44,7 @@ type Registration struct {
 
 // Register makes an ordinary account. Forbidden (registration_closed), Invalid, Conflict (email_taken), Unavailable when too many
 // passwords are being hashed.
-func (s *Service) Register(ctx context.Context, in Registration) (propusk.User, error) {
+func (s *Service) Register(ctx context.Context, from propusk.Origin, in Registration) (propusk.User, error) {
 	if !s.Open {
 		return propusk.User{}, &propusk.Error{
 			Kind: propusk.Forbidden, Code: "registration_closed", Message: "this server does not let people register by themselves",
@@ -59,7 +63,7 @@ func (s *Service) Register(ctx context.Context, in Registration) (propusk.User, 
 	if !errors.Is(err, store.ErrNotFound) {
 		return propusk.User{}, taken(cmp.Or(err, store.ErrEmailTaken))
 	}
-	return s.insert(ctx, row, in.Password, nil)
+	return s.insert(ctx, row, in.Password, "user.register", func(store.Tx) (propusk.Pass, error) { return propusk.Pass{Origin: from}, nil })
 }
 
 // The platform roles that the program itself gives; which others there are is the policy's affair.
@@ -86,9 +90,11 @@ func (s *Service) newRow(in Registration, role string) (store.UserRow, error) {
 	}, bad.err()
 }
 
-// insert hashes the password, which is the expensive part, and then adds the account under a free slug. allow, when set, is asked
-// inside the transaction first.
-func (s *Service) insert(ctx context.Context, row store.UserRow, secret string, allow func(store.Tx) error) (propusk.User, error) {
+// insert hashes the password, which is the expensive part, and then adds the account under a free slug. allow is asked inside the
+// transaction first, and tells whose deed it is; a stranger's is that of the new account itself.
+func (s *Service) insert(ctx context.Context, row store.UserRow, secret, action string,
+	allow func(store.Tx) (propusk.Pass, error),
+) (propusk.User, error) {
 	hash, err := s.Hasher.Hash(ctx, secret)
 	if err != nil {
 		return propusk.User{}, err
@@ -96,17 +102,23 @@ func (s *Service) insert(ctx context.Context, row store.UserRow, secret string, 
 	row.PasswordHash = hash
 	var user propusk.User
 	err = s.Store.Update(ctx, func(tx store.Tx) (err error) {
-		if allow != nil {
-			if err := allow(tx); err != nil {
-				return err
-			}
+		by, err := allow(tx)
+		if err != nil {
+			return err
 		}
 		fresh := row
 		if fresh.Slug, err = freeSlug(tx, row.Name+" "+row.LastName); err != nil {
 			return err
 		}
-		user, err = tx.InsertUser(fresh)
-		return err
+		if user, err = tx.InsertUser(fresh); err != nil {
+			return err
+		}
+		if !by.Operator && by.User.UserID == "" {
+			by.User = user
+		}
+		return audit.Record(tx, s.Now(), by, audit.Entry{
+			Action: action, Target: user.UserID, After: audit.Fields{"email": user.Email, "name": user.Name, "role": user.Role},
+		})
 	})
 	return user, taken(err)
 }
@@ -150,7 +162,7 @@ func (s *Service) Edit(ctx context.Context, caller propusk.Pass, in Edit) (propu
 		set(&user.Name, in.Name)
 		set(&user.LastName, in.LastName)
 		set(&user.Slug, in.Slug)
-		return s.save(tx, &user)
+		return s.save(tx, me, "user.edit", me.User, &user)
 	})
 	return user, taken(err)
 }
@@ -175,9 +187,31 @@ func set(field *string, to *string) {
 	}
 }
 
-func (s *Service) save(tx store.Tx, user *propusk.User) error {
+// save writes what was changed and tells the audit.
+func (s *Service) save(tx store.Tx, by propusk.Pass, action string, was propusk.User, user *propusk.User) error {
 	user.UpdatedAt = s.Now().Truncate(time.Second)
-	return tx.UpdateUser(*user)
+	if err := tx.UpdateUser(*user); err != nil {
+		return err
+	}
+	before, after := differences(was, *user)
+	return audit.Record(tx, s.Now(), by, audit.Entry{Action: action, Target: user.UserID, Before: before, After: after})
+}
+
+// differences are the fields that an edit may change, where they differ.
+func differences(was, is propusk.User) (before, after audit.Fields) {
+	before, after = audit.Fields{}, audit.Fields{}
+	note := func(field string, old, new any) {
+		if old != new {
+			before[field], after[field] = old, new
+		}
+	}
+	note("name", was.Name, is.Name)
+	note("last_name", was.LastName, is.LastName)
+	note("slug", was.Slug, is.Slug)
+	note("role", was.Role, is.Role)
+	note("is_active", was.IsActive, is.IsActive)
+	note("deleted_by_owner", was.DeletedByOwner, is.DeletedByOwner)
+	return before, after
 }
 
 // ChangePassword replaces the caller's password and ends all their other sessions. Unauthenticated, Forbidden (wrong_password),
@@ -186,18 +220,14 @@ func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, curre
 	if err := s.Passwords.Accept(next); err != nil {
 		return propusk.InvalidField("new_password", err.Error())
 	}
-	verified, err := s.Store.Now(ctx).PasswordHash(caller.User.ID)
+	attempt, err := s.Throttle.Begin(ctx, email.Key(caller.User.Email), caller.Origin.Address)
 	if err != nil {
 		return err
 	}
-	result, err := s.Hasher.Verify(ctx, verified, current)
-	if err != nil {
-		return err
+	verified, fresh, err := s.exchange(ctx, caller.User.ID, current, next)
+	if propusk.KindOf(err) == propusk.Unavailable {
+		return errors.Join(err, attempt.Withdraw(ctx))
 	}
-	if !result.OK {
-		return wrongPassword()
-	}
-	fresh, err := s.Hasher.Hash(ctx, next)
 	if err != nil {
 		return err
 	}
@@ -213,8 +243,27 @@ func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, curre
 		if now != verified {
 			return wrongPassword()
 		}
-		return s.replacePassword(tx, me.User, fresh, me.Session.ID)
+		if err := attempt.Succeeded(tx); err != nil {
+			return err
+		}
+		return s.replacePassword(tx, me, "user.change_password", me.User, fresh, me.Session.ID)
 	})
+}
+
+// exchange checks the current password and hashes the next one. It returns the hash that was checked against, and the new one.
+func (s *Service) exchange(ctx context.Context, id int64, current, next string) (verified, fresh string, err error) {
+	if verified, err = s.Store.Now(ctx).PasswordHash(id); err != nil {
+		return "", "", err
+	}
+	result, err := s.Hasher.Verify(ctx, verified, current)
+	if err != nil {
+		return "", "", err
+	}
+	if !result.OK {
+		return "", "", wrongPassword()
+	}
+	fresh, err = s.Hasher.Hash(ctx, next)
+	return verified, fresh, err
 }
 
 func wrongPassword() error {
@@ -225,14 +274,14 @@ func wrongPassword() error {
 }
 
 // replacePassword writes the hash and ends the sessions opened with the old password, but the one with public id except.
-func (s *Service) replacePassword(tx store.Tx, user propusk.User, hash, except string) error {
+func (s *Service) replacePassword(tx store.Tx, by propusk.Pass, action string, user propusk.User, hash, except string) error {
 	if err := tx.SetPasswordHash(user.ID, hash); err != nil {
 		return err
 	}
 	if _, err := tx.DeleteSessions(user.ID, except); err != nil {
 		return err
 	}
-	return s.save(tx, &user)
+	return s.save(tx, by, action, user, &user)
 }
 
 // Delete is the soft delete of the caller's own account: it becomes inactive and all its sessions end. Unauthenticated, Conflict
@@ -243,20 +292,21 @@ func (s *Service) Delete(ctx context.Context, caller propusk.Pass) error {
 		if err != nil {
 			return err
 		}
-		me.User.DeletedByOwner = true
-		return s.deactivate(tx, me.User)
+		gone := me.User
+		gone.DeletedByOwner = true
+		return s.deactivate(tx, me, "user.delete", me.User, &gone)
 	})
 }
 
-func (s *Service) deactivate(tx store.Tx, user propusk.User) error {
-	if err := keepsAdmin(tx, user); err != nil {
+func (s *Service) deactivate(tx store.Tx, by propusk.Pass, action string, was propusk.User, user *propusk.User) error {
+	if err := keepsAdmin(tx, *user); err != nil {
 		return err
 	}
 	user.IsActive = false
 	if _, err := tx.DeleteSessions(user.ID, ""); err != nil {
 		return err
 	}
-	return s.save(tx, &user)
+	return s.save(tx, by, action, was, user)
 }
 
 // keepsAdmin refuses to take the last active platform admin away.

@@ -57,8 +57,9 @@ func (s *Service) ChangeRole(ctx context.Context, caller propusk.Pass, userID, r
 		if err := keepsAdmin(tx, *user); err != nil {
 			return err
 		}
+		was := *user
 		user.Role = role
-		return s.save(tx, user)
+		return s.save(tx, me, "user.change_role", was, user)
 	})
 }
 
@@ -72,10 +73,7 @@ func (s *Service) Block(ctx context.Context, caller propusk.Pass, userID string)
 		if !user.IsActive {
 			return nil
 		}
-		if err := s.deactivate(tx, *user); err != nil {
-			return err
-		}
-		return reload(tx, user)
+		return s.deactivate(tx, me, "user.block", *user, user)
 	})
 }
 
@@ -95,8 +93,9 @@ func (s *Service) Unblock(ctx context.Context, caller propusk.Pass, userID strin
 		if user.IsActive {
 			return nil
 		}
+		was := *user
 		user.IsActive, user.DeletedByOwner = true, false
-		return s.save(tx, user)
+		return s.save(tx, me, "user.unblock", was, user)
 	})
 }
 
@@ -114,7 +113,7 @@ func (s *Service) SetPassword(ctx context.Context, caller propusk.Pass, userID, 
 		if !me.Platform.Covers([]string{user.Role}) {
 			return above()
 		}
-		if err := s.replacePassword(tx, *user, hash, ""); err != nil {
+		if err := s.replacePassword(tx, me, "user.reset_password", *user, hash, ""); err != nil {
 			return err
 		}
 		return reload(tx, user)

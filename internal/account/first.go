@@ -50,12 +50,12 @@ func (s *Service) makeFirst(ctx context.Context, first First, configured bool) e
 	if err != nil {
 		return err
 	}
-	_, err = s.insert(ctx, row, first.Password, func(tx store.Tx) error {
+	_, err = s.insert(ctx, row, first.Password, "user.create_admin", func(tx store.Tx) (propusk.Pass, error) {
 		needed, fresh, err := s.adminNeeded(tx)
 		if err == nil && (!needed || (!configured && !fresh)) {
 			err = errNotNeeded
 		}
-		return err
+		return s.Access.Operator(), err
 	})
 	var taken *propusk.Error
 	if errors.As(err, &taken) && taken.Code == "email_taken" {
@@ -84,11 +84,11 @@ func (s *Service) CreateAdmin(ctx context.Context, caller propusk.Pass, in Regis
 	if err != nil {
 		return propusk.User{}, err
 	}
-	return s.insert(ctx, row, in.Password, func(tx store.Tx) error {
+	return s.insert(ctx, row, in.Password, "user.create_admin", func(tx store.Tx) (propusk.Pass, error) {
 		me, err := s.Access.Authorize(tx, caller, permChangeRole)
 		if err == nil && !me.Platform.Covers([]string{roleAdmin}) {
 			err = above()
 		}
-		return err
+		return me, err
 	})
 }

@@ -98,7 +98,7 @@ func TestConfiguredAddressOfAnOrdinaryAccountStopsTheStart(t *testing.T) {
 	t.Parallel()
 	a := fresh(t)
 	in := account.Registration{Name: "Eve", Email: "ada@example.org", Password: "a perfectly ordinary sentence"}
-	if _, err := a.Accounts.Register(t.Context(), in); err != nil {
+	if _, err := a.Accounts.Register(t.Context(), propusk.Origin{}, in); err != nil {
 		t.Fatal(err)
 	}
 	_, err := a.Accounts.EnsureFirstAdmin(t.Context(), account.First{Email: "Ada@Example.org", Password: "another ordinary sentence"})
@@ -112,7 +112,7 @@ func TestNoDefaultAdminBesideExistingAccounts(t *testing.T) {
 	t.Parallel()
 	a := fresh(t)
 	in := account.Registration{Name: "Anna", Email: "anna@example.org", Password: "a perfectly ordinary sentence"}
-	if _, err := a.Accounts.Register(t.Context(), in); err != nil {
+	if _, err := a.Accounts.Register(t.Context(), propusk.Origin{}, in); err != nil {
 		t.Fatal(err)
 	}
 	if password, err := a.Accounts.EnsureFirstAdmin(t.Context(), account.First{}); password != "" || err != nil || admins(t, a) != 0 {
@@ -150,7 +150,7 @@ func TestClosedRegistration(t *testing.T) {
 	a := fresh(t)
 	a.Accounts.Open = false
 	in := account.Registration{Name: "Anna", Email: "anna@example.org", Password: "a perfectly ordinary sentence"}
-	if _, err := a.Accounts.Register(t.Context(), in); code(err) != "registration_closed" {
+	if _, err := a.Accounts.Register(t.Context(), propusk.Origin{}, in); code(err) != "registration_closed" {
 		t.Errorf("%v", err)
 	}
 	if _, err := a.Accounts.CreateAdmin(t.Context(), a.Access.Operator(), in); err != nil {
@@ -163,7 +163,7 @@ func TestZeroPassMayNothing(t *testing.T) {
 	t.Parallel()
 	a := fresh(t)
 	in := account.Registration{Name: "Anna", Email: "anna@example.org", Password: "a perfectly ordinary sentence"}
-	anna, err := a.Accounts.Register(t.Context(), in)
+	anna, err := a.Accounts.Register(t.Context(), propusk.Origin{}, in)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,21 +67,34 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 }
 
 func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, listener net.Listener, started func()) error {
+	proxies, err := config.Networks(c.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	door := &rest.Door{
-		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Ready: a.Store.Ready,
-		Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins,
+		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
+		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
+		ShowMetrics: c.MetricsListen == "",
 	}
-	server := &http.Server{
-		Handler: door.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(log, door.Handler())
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { a.Sessions.Run(background) })
 	defer running.Wait()
 	defer stop()
 
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
+	if c.MetricsListen != "" {
+		metrics, err := net.Listen("tcp", c.MetricsListen)
+		if err != nil {
+			return fmt.Errorf("cannot listen on %s for metrics: %w", c.MetricsListen, err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", door.Metrics.Handler())
+		side := newServer(log, mux)
+		defer side.Close()
+		go func() { failed <- side.Serve(metrics) }()
+	}
 	go func() { failed <- server.Serve(listener) }()
 	started()
 	select {
@@ -97,6 +110,13 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 		return server.Close()
 	}
 	return nil
+}
+
+func newServer(log *slog.Logger, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // reachable is the address to type into a browser: a listener on all interfaces is reached by localhost.

@@ -67,7 +67,7 @@ func Layout() Map {
 
 			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
 			{
-				Dir: "internal/rest", Group: Door, Imports: list(core, services, "guard", "internal/audit", "internal/token", "internal/rest/docs"),
+				Dir: "internal/rest", Group: Door, Imports: list(core, services, "guard", "internal/audit", "internal/rest/docs"),
 				Modules: []string{"github.com/danielgtaylor/huma/v2", "github.com/go-json-experiment/json", "github.com/prometheus/client_golang"},
 			},
 			{Dir: "internal/rest/docs", Group: Door},

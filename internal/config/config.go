@@ -4,6 +4,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"runtime"
@@ -43,6 +44,12 @@ type Config struct {
 	// PasswordSlots is how many passwords are hashed at once, PasswordQueue how many more may wait for each slot.
 	PasswordSlots, PasswordQueue int
 
+	// LoginLimit limits failed logins.
+	LoginLimit Choice
+	// TrustedProxies are networks in CIDR form, or single addresses, whose X-Forwarded-For counts.
+	TrustedProxies []string
+	// MetricsListen is HOST:PORT for /metrics; empty: on Listen, for callers on this machine only.
+	MetricsListen string
 	// CORSOrigins are the exact origins whose pages may call the API from a browser.
 	CORSOrigins []string
 	// AccessLog writes a line for every request.
@@ -109,6 +116,9 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
 		fs.DurationVar(&c.SessionIdle, "session-idle", 7*24*time.Hour, "a session not used for that long ends")
 		fs.DurationVar(&c.SessionAbsolute, "session-absolute", 30*24*time.Hour, "a session ends that long after login, whatever happens")
+		choice(fs, &c.LoginLimit, "login-limit", "limit failed logins? off is for load tests", "on", "off")
+		fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "`NETWORKS` of proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8")
+		fs.StringVar(&c.MetricsListen, "metrics-listen", "", "`HOST:PORT` for /metrics alone; by default it is on --listen, for callers on this machine only")
 		fs.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "exact `ORIGINS` whose pages may call the API, such as https://app.example.org")
 		choice(fs, &c.AccessLog, "access-log", "write a line for every request?", "on", "off")
 		choice(fs, &c.LogFormat, "log-format", "how log lines look; auto is text on a terminal and JSON otherwise", "auto", "text", "json")
@@ -241,6 +251,8 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		{"password-slots", c.PasswordSlots >= 1 && c.PasswordSlots <= 1024, "must be from 1 to 1024"},
 		{"password-queue", c.PasswordQueue >= 1 && c.PasswordQueue <= 10_000, "must be from 1 to 10000"},
 		{"cors-origins", validOrigins(c.CORSOrigins), "must be exact origins such as https://app.example.org, without a path; * is not allowed"},
+		{"trusted-proxies", validNetworks(c.TrustedProxies), "must be networks such as 10.0.0.0/8 or addresses such as 192.0.2.1"},
+		{"metrics-listen", c.MetricsListen == "" || validListen(c.MetricsListen), "must be HOST:PORT, such as 127.0.0.1:9100"},
 		{"shutdown-timeout", c.ShutdownTimeout > 0, "must be more than 0"},
 	} {
 		if fs.Lookup(rule.flag) != nil && !rule.ok {
@@ -253,6 +265,27 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 func validListen(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	return err == nil && port != ""
+}
+
+func validNetworks(networks []string) bool {
+	_, err := Networks(networks)
+	return err == nil
+}
+
+// Networks parses networks in CIDR form and single addresses.
+func Networks(texts []string) ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if address, aerr := netip.ParseAddr(text); aerr == nil {
+			prefix, err = address.Prefix(address.BitLen())
+		}
+		if err != nil {
+			return nil, err
+		}
+		networks[i] = prefix
+	}
+	return networks, nil
 }
 
 func validOrigins(origins []string) bool {

@@ -161,6 +161,10 @@ func (h *Hasher) VerifyDummy(ctx context.Context, password string) error {
 	return err
 }
 
+// Full is the refusal that a method which hashes would return now because too many callers wait already, nil otherwise. Asking first
+// spares whatever else a doomed call would cost.
+func (h *Hasher) Full() error { return h.pool.full() }
+
 // Stats returns the state of the slots and of the queue.
 func (h *Hasher) Stats() Stats {
 	return h.pool.stats()

@@ -62,6 +62,14 @@ func (p *pool) enter(ctx context.Context) error {
 	}
 }
 
+func (p *pool) full() error {
+	if len(p.admitted) < cap(p.admitted) {
+		return nil
+	}
+	p.refused.Add(1)
+	return busy(p.retryAfter)
+}
+
 func (p *pool) leave() {
 	<-p.working
 	<-p.admitted

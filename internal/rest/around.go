@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -39,7 +39,7 @@ func recordOf(ctx context.Context) *record {
 func (d *Door) around(routes http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &record{requestID: requestID(r), address: addressOf(r), fieldsIn: "body"}
+		rec := &record{requestID: requestID(r), address: d.addressOf(r), fieldsIn: "body"}
 		if r.Method == http.MethodGet {
 			rec.fieldsIn = "query"
 		}
@@ -50,7 +50,9 @@ func (d *Door) around(routes http.Handler) http.Handler {
 			if fault := recover(); fault != nil {
 				d.panicked(out, r, fault)
 			}
-			d.log(r, rec, out, time.Since(start))
+			took := time.Since(start)
+			d.Metrics.request(method(r.Method), route(r), out.status, took)
+			d.log(r, rec, out, took)
 		}()
 		if d.cors(out, r) {
 			return
@@ -81,22 +83,29 @@ func (d *Door) log(r *http.Request, rec *record, out *response, took time.Durati
 	if out.status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	_, route, _ := strings.Cut(r.Pattern, " ")
-	if route = strings.TrimSuffix(route, "{$}"); route == "" {
-		route = "-"
-	}
 	d.Log.LogAttrs(r.Context(), level, "request",
-		slog.String("method", method(r.Method)), slog.String("route", route), slog.Int("status", out.status),
+		slog.String("method", method(r.Method)), slog.String("route", route(r)), slog.Int("status", out.status),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("user", rec.userID),
 		slog.String("address", rec.address), slog.String("request_id", rec.requestID))
 }
 
-// method keeps a client from writing an essay into the log: Go's server takes any token as a method.
-func method(m string) string {
-	if len(m) > len("OPTIONS") {
+// route is the pattern that took the request, without the method.
+func route(r *http.Request) string {
+	_, route, _ := strings.Cut(r.Pattern, " ")
+	if route = strings.TrimSuffix(route, "{$}"); route == "" {
 		return "-"
 	}
-	return m
+	return route
+}
+
+// method keeps a client from writing into the log and the metrics: Go's server takes any token for a method.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	default:
+		return "other"
+	}
 }
 
 // response remembers the status for the log.
@@ -132,12 +141,32 @@ func requestID(r *http.Request) string {
 	return rand.Text()
 }
 
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// addressOf is the client's address: the peer's, or, while that is a trusted proxy's, the one before it in X-Forwarded-For. What stands
+// further left was written by the client and proves nothing.
+func (d *Door) addressOf(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	address := peer.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && d.trusts(address); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		address = hop.Unmap()
+	}
+	return address.WithZone("").String()
+}
+
+func (d *Door) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(d.TrustedProxies, func(network netip.Prefix) bool { return network.Contains(address) })
+}
+
+// origin is where the request came from, for services.
+func (r *record) origin() propusk.Origin {
+	return propusk.Origin{Address: r.address, RequestID: r.requestID}
 }
 
 // secure sets what the OWASP REST Security Cheat Sheet asks of every answer.

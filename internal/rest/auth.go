@@ -24,11 +24,18 @@ func passOf(ctx context.Context) propusk.Pass {
 // even looked at, so that a dead token does not keep anybody from logging in.
 func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if len(ctx.Operation().Security) == 0 {
+		asked := ctx.Operation().Security
+		if len(asked) == 0 {
 			next(ctx)
 			return
 		}
 		pass, err := d.inspect(ctx)
+		optional := len(asked) > 1
+		if optional && propusk.KindOf(err) == propusk.Unauthenticated {
+			next(ctx)
+			return
+		}
+		d.Metrics.check(err)
 		if err != nil {
 			p := d.problem(ctx.Context(), err)
 			for name, values := range p.header {
@@ -49,16 +56,21 @@ func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context))
 func (d *Door) inspect(ctx huma.Context) (propusk.Pass, error) {
 	token, ok := bearer(ctx.Header("Authorization"))
 	if !ok {
-		return propusk.Pass{}, &propusk.Error{
-			Kind: propusk.Unauthenticated, Code: "not_signed_in",
-			Message: "this needs the header Authorization: Bearer with the access_token of POST /api/users/login",
-		}
+		return propusk.Pass{}, notSignedIn()
 	}
 	pass, err := d.Access.Inspect(ctx.Context(), token)
+	pass.Origin = recordOf(ctx.Context()).origin()
 	if err == nil && !pass.User.IsActive {
 		err = errors.New("a pass was made for an inactive account")
 	}
 	return pass, err
+}
+
+func notSignedIn() error {
+	return &propusk.Error{
+		Kind: propusk.Unauthenticated, Code: "not_signed_in",
+		Message: "this needs the header Authorization: Bearer with the access_token of POST /api/users/login",
+	}
 }
 
 // bearer takes the token out of the header (RFC 6750, 2.1; the scheme's case does not matter).

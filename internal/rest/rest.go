@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/account"
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/rest/docs"
 	"github.com/propusk/propusk/internal/session"
 )
@@ -23,6 +25,9 @@ type Door struct {
 	Accounts *account.Service
 	Sessions *session.Service
 	Access   *access.Service
+	Keys     *session.Keys
+	Audit    *audit.Trail
+	Metrics  *Metrics
 	// Ready reports whether requests can be served now.
 	Ready func(context.Context) error
 	Log   *slog.Logger
@@ -30,6 +35,10 @@ type Door struct {
 	AccessLog bool
 	// CORSOrigins are the exact origins whose pages may call.
 	CORSOrigins []string
+	// TrustedProxies are networks whose X-Forwarded-For counts.
+	TrustedProxies []netip.Prefix
+	// ShowMetrics serves /metrics here, to callers on this machine.
+	ShowMetrics bool
 }
 
 const (
@@ -52,6 +61,9 @@ func (d *Door) Handler() http.Handler {
 	api := d.api(exactMux{mux})
 	docs.Register(mux, "/openapi.json")
 	mux.HandleFunc("/", d.unknownRoute(mux))
+	if d.ShowMetrics {
+		mux.Handle("GET /metrics", loopbackOnly(d.Metrics.Handler()))
+	}
 	spec, err := api.OpenAPI().MarshalJSON()
 	if err != nil {
 		panic("the API cannot be described: " + err.Error())
@@ -88,7 +100,11 @@ func (d *Door) api(mux humago.Mux) huma.API {
 	api := humago.New(mux, config)
 	api.UseMiddleware(d.authenticate(api))
 	d.users(api)
+	d.logins(api)
+	d.sessions(api)
 	d.admin(api)
+	d.audit(api)
+	d.keys(api)
 	d.health(api)
 	return api
 }
@@ -120,6 +136,13 @@ func operation(method, path, id, summary, tag string) huma.Operation {
 func signedIn(op huma.Operation) huma.Operation {
 	op.Security = []map[string][]string{{bearerScheme: {}}}
 	op.Errors = append(op.Errors, http.StatusUnauthorized)
+	return op
+}
+
+// maybeSignedIn marks an operation that takes a valid token, and does something sensible without.
+func maybeSignedIn(op huma.Operation) huma.Operation {
+	op = signedIn(op)
+	op.Security = append(op.Security, map[string][]string{})
 	return op
 }
 

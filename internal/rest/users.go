@@ -9,7 +9,6 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/account"
-	"github.com/propusk/propusk/internal/session"
 )
 
 // User is an account as the API shows it.
@@ -51,21 +50,6 @@ type registration struct {
 	}
 }
 
-type credentials struct {
-	UserAgent string `header:"User-Agent" hidden:"true"`
-	Body      struct {
-		Email    string `json:"email" maxLength:"320"`
-		Password string `json:"password" maxLength:"1024"`
-	}
-}
-
-// Tokens is what a login gives.
-type Tokens struct {
-	AccessToken string `json:"access_token" doc:"Send it as Authorization: Bearer …"`
-	TokenType   string `json:"token_type" enum:"bearer"`
-	ExpiresIn   int    `json:"expires_in" doc:"Seconds the access token is good for"`
-}
-
 type edit struct {
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"400"`
@@ -88,49 +72,16 @@ type passwordChange struct {
 	}
 }
 
-// SessionsEnded counts.
-type SessionsEnded struct {
-	SessionsEnded int `json:"sessions_ended"`
-}
-
 func (d *Door) users(api huma.API) {
 	const tag = "Users"
 	register := operation(http.MethodPost, "/api/users/register", "register", "Make an account", tag)
 	register.DefaultStatus = http.StatusCreated
 	register.Errors = append(register.Errors, http.StatusForbidden, http.StatusConflict)
 	huma.Register(api, register, answer(d, func(ctx context.Context, _ propusk.Pass, in *registration) (User, error) {
-		return user(d.Accounts.Register(ctx, account.Registration(in.Body)))
-	}))
-
-	login := operation(http.MethodPost, "/api/users/login", "login", "Log in", tag)
-	login.Errors = append(login.Errors, http.StatusUnauthorized)
-	huma.Register(api, login, answer(d, d.login))
-
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		logout := signedIn(operation(method, "/api/users/logout", "logout-"+method, "End this session", tag))
-		huma.Register(api, logout, answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (none, error) {
-			return none{}, d.Sessions.Logout(ctx, me)
-		}))
-	}
-
-	logoutAll := signedIn(operation(http.MethodPost, "/api/users/logout-all", "logout-all", "End all my sessions", tag))
-	huma.Register(api, logoutAll, answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (SessionsEnded, error) {
-		n, err := d.Sessions.LogoutAll(ctx, me)
-		return SessionsEnded{n}, err
+		return user(d.Accounts.Register(ctx, recordOf(ctx).origin(), account.Registration(in.Body)))
 	}))
 
 	d.self(api)
-}
-
-func (d *Door) login(ctx context.Context, _ propusk.Pass, in *credentials) (Tokens, error) {
-	tokens, err := d.Sessions.Login(ctx, session.Login{
-		Email: in.Body.Email, Password: in.Body.Password, Device: in.UserAgent, Address: recordOf(ctx).address,
-	})
-	if err != nil {
-		return Tokens{}, err
-	}
-	recordOf(ctx).userID = tokens.User.UserID
-	return Tokens{AccessToken: tokens.Access, TokenType: "bearer", ExpiresIn: int(tokens.ExpiresIn.Seconds())}, nil
 }
 
 // self is what signed-in people do with their own account.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -83,8 +84,11 @@ func (s *Service) flush(ctx context.Context) {
 	}
 }
 
-// Sweep removes sessions that are over.
+// Sweep removes sessions that are over, counters that no longer matter and keys whose last tokens have expired.
 func (s *Service) Sweep(ctx context.Context) {
+	if err := errors.Join(s.Throttle.Sweep(ctx), s.Keys.sweep(ctx)); err != nil {
+		s.Log.Warn("old counters or keys were not removed", "error", err)
+	}
 	for removed := sweepBatch; removed == sweepBatch; {
 		now := s.Now()
 		err := s.Store.Update(ctx, func(tx store.Tx) (err error) {

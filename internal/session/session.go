@@ -6,14 +6,17 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/email"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/throttle"
 	"github.com/propusk/propusk/internal/token"
 )
 
@@ -29,11 +32,12 @@ type Limits struct {
 
 // Service logs people in and out.
 type Service struct {
-	Store  store.Store
-	Keys   *token.Keyring
-	Hasher *password.Hasher
-	Limits Limits
-	Log    *slog.Logger
+	Store    store.Store
+	Keys     *Keys
+	Hasher   *password.Hasher
+	Throttle *throttle.Limiter
+	Limits   Limits
+	Log      *slog.Logger
 	// Now is the wall clock; Random is where secrets come from.
 	Now    func() time.Time
 	Random io.Reader
@@ -44,8 +48,9 @@ type Service struct {
 // Login is somebody at the door.
 type Login struct {
 	Email, Password string
-	// Device and Address are shown to the owner beside the session.
-	Device, Address string
+	// Device is the User-Agent; it and the origin's address are shown to the owner beside the session.
+	Device string
+	Origin propusk.Origin
 }
 
 // Tokens is what a login gives.
@@ -54,7 +59,9 @@ type Tokens struct {
 	Access string
 	// ExpiresIn is how long Access is good for.
 	ExpiresIn time.Duration
-	User      propusk.User
+	// Refresh gives new tokens, once, when Access has expired.
+	Refresh string
+	User    propusk.User
 }
 
 // maxDevice bounds what is kept of a User-Agent, in bytes.
@@ -73,108 +80,146 @@ func notSignedIn(code, message string) error {
 
 // Login opens a session. An unknown address, a wrong password and an inactive account are refused alike, after the same work, so
 // that nobody learns by asking which addresses have accounts (OWASP Authentication Cheat Sheet). Unauthenticated
-// (invalid_credentials), Unavailable when too many passwords are being hashed.
+// (invalid_credentials), RateLimited, Unavailable when too many passwords are being hashed.
 func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
-	key := email.Key(in.Email)
-	user, hash, err := s.Store.Now(ctx).Credentials(key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := s.Hasher.Full(); err != nil {
 		return Tokens{}, err
 	}
-	if err != nil || !user.IsActive {
-		if err := s.Hasher.VerifyDummy(ctx, in.Password); err != nil {
-			return Tokens{}, err
-		}
-		return Tokens{}, badCredentials()
+	key := email.Key(in.Email)
+	attempt, err := s.Throttle.Begin(ctx, key, in.Origin.Address)
+	if err != nil {
+		return Tokens{}, err
 	}
-	result, err := s.Hasher.Verify(ctx, hash, in.Password)
-	if errors.Is(err, password.ErrUnreadable) && propusk.KindOf(err) != propusk.Unavailable {
-		s.Log.Error("a stored password hash cannot be read: give the account a new password", "user", user.UserID, "error", err)
-		return Tokens{}, badCredentials()
+	verified, fresh, err := s.verify(ctx, key, in.Password)
+	if propusk.KindOf(err) == propusk.Unavailable {
+		return Tokens{}, errors.Join(err, attempt.Withdraw(ctx))
 	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	if !result.OK {
-		return Tokens{}, badCredentials()
+	return s.open(ctx, key, verified, fresh, attempt, in)
+}
+
+// verify checks the password and returns the hash that it was checked against, and the one to keep from now on.
+func (s *Service) verify(ctx context.Context, key, secret string) (verified, fresh string, err error) {
+	user, hash, err := s.Store.Now(ctx).Credentials(key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", "", err
 	}
-	fresh := hash
+	if err != nil || !user.IsActive {
+		if err := s.Hasher.VerifyDummy(ctx, secret); err != nil {
+			return "", "", err
+		}
+		return "", "", badCredentials()
+	}
+	result, err := s.Hasher.Verify(ctx, hash, secret)
+	if errors.Is(err, password.ErrUnreadable) && propusk.KindOf(err) != propusk.Unavailable {
+		s.Log.Error("a stored password hash cannot be read: give the account a new password", "user", user.UserID, "error", err)
+		return "", "", badCredentials()
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if !result.OK {
+		return "", "", badCredentials()
+	}
+	fresh = hash
 	if result.Rehash {
 		// Who knows the password gets in, renewed hash or not; the next login tries again.
-		if renewed, err := s.Hasher.Hash(ctx, in.Password); err == nil {
+		if renewed, err := s.Hasher.Hash(ctx, secret); err == nil {
 			fresh = renewed
 		}
 	}
-	return s.open(ctx, key, hash, fresh, in)
+	return hash, fresh, nil
 }
 
 // open writes the session, if the account is still as the password was checked against, and signs its token.
-func (s *Service) open(ctx context.Context, key, verified, fresh string, in Login) (Tokens, error) {
+func (s *Service) open(ctx context.Context, key, verified, fresh string, attempt *throttle.Attempt, in Login) (Tokens, error) {
 	now := s.Now().Truncate(time.Second)
-	secret, err := token.NewSecret(s.Random)
+	refresh, err := s.newRefreshToken()
 	if err != nil {
 		return Tokens{}, err
 	}
 	row := store.SessionRow{
 		Session: propusk.Session{
-			ID: uuid.NewString(), Device: printable(in.Device, maxDevice), Address: in.Address,
+			ID: uuid.NewString(), Device: printable(in.Device, maxDevice), Address: in.Origin.Address,
 			CreatedAt: now, LastSeen: now, ExpiresAt: now.Add(s.Limits.Absolute),
 		},
-		SecretHash: secret.Hash(),
+		SecretHash: refresh.sid().Hash(), Refresh: store.Refresh{Current: refresh.rotating.Hash()},
 	}
 	var user propusk.User
-	err = s.Store.Update(ctx, func(tx store.Tx) error {
-		u, hash, err := tx.Credentials(key)
-		if errors.Is(err, store.ErrNotFound) || (err == nil && (!u.IsActive || hash != verified)) {
+	var ring *token.Keyring
+	err = s.Store.Update(ctx, func(tx store.Tx) (err error) {
+		var hash string
+		user, hash, err = tx.Credentials(key)
+		if errors.Is(err, store.ErrNotFound) || (err == nil && (!user.IsActive || hash != verified)) {
 			return badCredentials()
 		}
 		if err != nil {
 			return err
 		}
 		if fresh != verified {
-			if err := tx.SetPasswordHash(u.ID, fresh); err != nil {
+			if err := tx.SetPasswordHash(user.ID, fresh); err != nil {
 				return err
 			}
 		}
-		row.UserID = u.ID
-		if err := tx.InsertSession(row); err != nil {
+		if ring, err = s.Keys.signer(tx); err != nil {
 			return err
 		}
-		user = u
-		return tx.TouchSessions([]store.Seen{{SessionID: row.ID, At: now}})
+		opened := row
+		opened.UserID = user.ID
+		return s.insert(tx, opened, propusk.Pass{User: user, Session: row.Session, Origin: in.Origin}, attempt)
 	})
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.sign(user, row.Session, secret, now)
+	return s.sign(ring, user, row.Session, refresh, now)
 }
 
-func (s *Service) sign(user propusk.User, session propusk.Session, secret token.Secret, now time.Time) (Tokens, error) {
+func (s *Service) insert(tx store.Tx, row store.SessionRow, me propusk.Pass, attempt *throttle.Attempt) error {
+	if err := tx.InsertSession(row); err != nil {
+		return err
+	}
+	if err := attempt.Succeeded(tx); err != nil {
+		return err
+	}
+	if err := tx.TouchSessions([]store.Seen{{SessionID: row.ID, At: row.CreatedAt}}); err != nil {
+		return err
+	}
+	return audit.Record(tx, row.CreatedAt, me, audit.Entry{
+		Action: "session.open", Target: me.User.UserID, After: audit.Fields{"session": row.ID, "device": row.Device},
+	})
+}
+
+func (s *Service) sign(ring *token.Keyring, user propusk.User, session propusk.Session, refresh refreshToken, now time.Time) (Tokens, error) {
 	id, err := uuid.Parse(user.UserID)
 	if err != nil {
 		return Tokens{}, err
 	}
 	life := min(s.Limits.Token, session.ExpiresAt.Sub(now))
-	access, err := s.Keys.Sign(token.Claims{
-		UserID: id, SessionSecret: secret, IssuedAt: now, NotBefore: now, Expires: now.Add(life),
+	access, err := ring.Sign(token.Claims{
+		UserID: id, SessionSecret: refresh.sid(), IssuedAt: now, NotBefore: now, Expires: now.Add(life),
 	})
 	if err != nil {
 		return Tokens{}, err
 	}
-	return Tokens{Access: access, ExpiresIn: life, User: user}, nil
+	return Tokens{Access: access, ExpiresIn: life, Refresh: refresh.encode(), User: user}, nil
 }
 
 // Resolve tells who holds the access token and in which session: signature and time of the token, the session's row, its limits of
 // time, and that the account is active are all checked now. Unauthenticated: invalid_token, token_expired, session_ended.
 func (s *Service) Resolve(ctx context.Context, access string) (propusk.User, propusk.Session, error) {
 	now := s.Now()
-	claims, err := s.Keys.Verify(access, now)
+	claims, err := s.Keys.verify(ctx, access, now)
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return propusk.User{}, propusk.Session{}, notSignedIn("token_expired", "the access token has expired: log in again")
+		return propusk.User{}, propusk.Session{}, notSignedIn("token_expired", "the access token has expired: refresh it or log in again")
+	case err != nil && !errors.Is(err, token.ErrInvalid):
+		return propusk.User{}, propusk.Session{}, err
 	case err != nil:
 		return propusk.User{}, propusk.Session{}, notSignedIn("invalid_token", "the access token is not valid: log in to get one")
 	}
-	session, user, err := s.Store.Now(ctx).SessionBySecret(claims.SessionSecret.Hash())
+	session, user, err := s.Store.Now(ctx).SessionBySecret(claims.SessionSecret.Hash(), s.Keys.kept(claims))
 	if errors.Is(err, store.ErrNotFound) {
 		return propusk.User{}, propusk.Session{}, ended()
 	}
@@ -209,9 +254,18 @@ func ended() error {
 // Logout ends the caller's session.
 func (s *Service) Logout(ctx context.Context, caller propusk.Pass) error {
 	return s.Store.Update(ctx, func(tx store.Tx) error {
-		_, err := tx.DeleteSession(caller.Session.ID)
-		return err
+		if _, _, err := s.Again(tx, caller.Session.ID); err != nil {
+			return err
+		}
+		return s.end(tx, caller, "session.end")
 	})
+}
+
+func (s *Service) end(tx store.Tx, me propusk.Pass, action string) error {
+	if _, err := tx.DeleteSession(me.Session.ID); err != nil {
+		return err
+	}
+	return audit.Record(tx, s.Now(), me, audit.Entry{Action: action, Target: me.User.UserID, Before: audit.Fields{"session": me.Session.ID}})
 }
 
 // LogoutAll ends all sessions of the caller, on every device, this one included, and counts them.
@@ -221,8 +275,40 @@ func (s *Service) LogoutAll(ctx context.Context, caller propusk.Pass) (int, erro
 		if _, _, err := s.Again(tx, caller.Session.ID); err != nil {
 			return err
 		}
-		ended, err = tx.DeleteSessions(caller.User.ID, "")
-		return err
+		if ended, err = tx.DeleteSessions(caller.User.ID, ""); err != nil {
+			return err
+		}
+		return audit.Record(tx, s.Now(), caller, audit.Entry{
+			Action: "session.end_all", Target: caller.User.UserID, Before: audit.Fields{"sessions": ended},
+		})
 	})
 	return ended, err
+}
+
+// maxListed bounds a list of sessions.
+const maxListed = 100
+
+// List is the caller's live sessions, the last used first, at most a hundred.
+func (s *Service) List(ctx context.Context, caller propusk.Pass) ([]propusk.Session, error) {
+	sessions, err := s.Store.Now(ctx).SessionsOf(caller.User.ID, maxListed)
+	return slices.DeleteFunc(sessions, func(one propusk.Session) bool { return !s.live(one, caller.User, s.Now()) }), err
+}
+
+// End ends another session of the caller, or this one. NotFound, for other people's sessions too.
+func (s *Service) End(ctx context.Context, caller propusk.Pass, id string) error {
+	return s.Store.Update(ctx, func(tx store.Tx) error {
+		if _, _, err := s.Again(tx, caller.Session.ID); err != nil {
+			return err
+		}
+		session, owner, err := tx.SessionByID(id)
+		if errors.Is(err, store.ErrNotFound) || (err == nil && owner.ID != caller.User.ID) {
+			return &propusk.Error{Kind: propusk.NotFound, Code: "session_not_found", Message: "you have no such session"}
+		}
+		if err != nil {
+			return err
+		}
+		target := caller
+		target.Session = session
+		return s.end(tx, target, "session.end")
+	})
 }

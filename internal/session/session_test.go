@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -17,37 +18,36 @@ import (
 	"github.com/propusk/propusk/internal/session"
 	"github.com/propusk/propusk/internal/sqlstore"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/throttle"
 	"github.com/propusk/propusk/internal/token"
 )
 
 // world is a session service whose clock the test turns.
 type world struct {
 	*session.Service
-	now time.Time
+	now  time.Time
+	path string
 }
 
 const secretWord = "a perfectly ordinary sentence"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "propusk.db"))
+	w := &world{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "propusk.db")}
+	db, err := sqlstore.Open(t.Context(), "sqlite:"+w.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	key, err := token.Generate(rand.Reader, time.Now())
-	if err != nil {
+	clock := func() time.Time { return w.now }
+	keys := &session.Keys{Store: db, Tokens: token.Config{Issuer: "test", Audience: "test"}, Now: clock, Random: rand.Reader}
+	if err := keys.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := token.NewKeyring(token.Config{Issuer: "test", Audience: "test"}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	w.Service = &session.Service{
-		Store: db, Keys: keys, Hasher: hasher(t, 1), Log: slog.New(slog.DiscardHandler), Random: rand.Reader,
+		Store: db, Keys: keys, Hasher: hasher(t, 1), Throttle: &throttle.Limiter{Store: db, Now: clock}, Log: slog.New(slog.DiscardHandler), Random: rand.Reader,
 		Limits: session.Limits{Token: time.Hour, Idle: 7 * 24 * time.Hour, Absolute: 30 * 24 * time.Hour},
-		Now:    func() time.Time { return w.now },
+		Now:    clock,
 	}
 	w.addUser(t)
 	return w
@@ -77,9 +77,23 @@ func (w *world) addUser(t *testing.T) {
 	}
 }
 
+// breakAudit makes every entry of the audit fail, as a full disk or a broken trigger would.
+func (w *world) breakAudit(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("sqlite", w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const refuse = `CREATE TRIGGER refuse BEFORE INSERT ON audit_event BEGIN SELECT raise(ABORT, 'no audit'); END`
+	if _, err := db.Exec(refuse); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (w *world) login(t *testing.T) session.Tokens {
 	t.Helper()
-	in, err := w.Login(t.Context(), session.Login{Email: "Anna@Example.org ", Password: secretWord, Device: "a\nbrowser", Address: "192.0.2.7"})
+	in, err := w.Login(t.Context(), session.Login{Email: "Anna@Example.org ", Password: secretWord, Device: "a\nbrowser", Origin: propusk.Origin{Address: "192.0.2.7"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +196,28 @@ func TestLastSeenIsWrittenAtMostOnceAMinute(t *testing.T) {
 	}
 }
 
+// claims reads what a token says, with the keys that the database holds: what a thief of the whole database could do.
+func (w *world) claims(t *testing.T, access string) (*token.Keyring, token.Claims) {
+	t.Helper()
+	stored, err := w.Store.Now(t.Context()).SigningKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := token.ParsePKCS8(stored[0].Private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := token.NewKeyring(w.Keys.Tokens, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := ring.Verify(access, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring, claims
+}
+
 // Somebody who steals the database, signing key included, must not be able to make a token that opens a session.
 func TestNothingInTheDatabaseOpensASession(t *testing.T) {
 	t.Parallel()
@@ -192,24 +228,19 @@ func TestNothingInTheDatabaseOpensASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, text := range map[string]string{"public id": live.ID, "user id": user.UserID} {
-		secret, err := token.ParseSecret(text)
-		if err == nil {
-			t.Errorf("the %s is a secret: %v", what, secret)
+		if _, err := token.ParseSecret(text); err == nil {
+			t.Errorf("the %s is a secret", what)
 		}
 	}
-	claims, err := w.Keys.Verify(in.Access, w.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, claims := w.claims(t, in.Access)
 	stored := claims.SessionSecret.Hash()
-	if _, _, err := w.Store.Now(t.Context()).SessionBySecret(stored); err != nil {
+	if _, _, err := w.Store.Now(t.Context()).SessionBySecret(stored, claims.KeyID); err != nil {
 		t.Errorf("the row is not found by the hash: %v", err)
 	}
-	forged := claims
-	if forged.SessionSecret, err = token.NewSecret(strings.NewReader(string(stored[:]))); err != nil {
+	if claims.SessionSecret, err = token.NewSecret(strings.NewReader(string(stored[:]))); err != nil {
 		t.Fatal(err)
 	}
-	access, err := w.Keys.Sign(forged)
+	access, err := ring.Sign(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,12 +252,9 @@ func TestNothingInTheDatabaseOpensASession(t *testing.T) {
 func TestATokenOfOneUserDoesNotOpenAnothersSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	claims, err := w.Keys.Verify(w.login(t).Access, w.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring, claims := w.claims(t, w.login(t).Access)
 	claims.UserID = uuid.New()
-	access, err := w.Keys.Sign(claims)
+	access, err := ring.Sign(claims)
 	if err != nil {
 		t.Fatal(err)
 	}

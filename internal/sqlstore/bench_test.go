@@ -105,7 +105,7 @@ func BenchmarkSessionBySecret(b *testing.B) {
 		b.Fatal(err)
 	}
 	look := func(ctx context.Context, n int64) error {
-		_, _, err := s.Now(ctx).SessionBySecret(sessionOf(propusk.User{}, n%sessions).SecretHash)
+		_, _, err := s.Now(ctx).SessionBySecret(sessionOf(propusk.User{}, n%sessions).SecretHash, "")
 		return err
 	}
 	for _, clients := range []int{1, 8} {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/store"
@@ -137,4 +139,28 @@ func unixOrNull(t time.Time) any {
 		return nil
 	}
 	return t.Unix()
+}
+
+// conditions builds the WHERE of a filter. A filter of n fields has only 2ⁿ texts, so each stays prepared.
+type conditions struct {
+	text string
+	args []any
+}
+
+// andIf adds a condition; $? in it stands for the argument.
+func (c *conditions) andIf(wanted bool, condition string, arg any) {
+	if !wanted {
+		return
+	}
+	word := ` AND `
+	if c.args == nil {
+		word = ` WHERE `
+	}
+	c.args = append(c.args, arg)
+	c.text += word + strings.ReplaceAll(condition, `$?`, `$`+strconv.Itoa(len(c.args)))
+}
+
+// page orders and cuts; the limit and the offset follow the arguments.
+func (c *conditions) page(order string) string {
+	return ` ORDER BY ` + order + ` LIMIT $` + strconv.Itoa(len(c.args)+1) + ` OFFSET $` + strconv.Itoa(len(c.args)+2)
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"database/sql"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -52,36 +51,17 @@ func (r reader) PasswordHash(id int64) (string, error) {
 
 // Users implements store.UserReader.
 func (r reader) Users(f store.UserFilter) ([]propusk.User, int, error) {
-	where, args := userConditions(f)
-	total, err := one(r, value[int], `SELECT count(*) FROM author`+where, args...)
+	var where conditions
+	where.andIf(f.Role != "", `role = $?`, f.Role)
+	where.andIf(f.Active != nil, `is_active = $?`, f.Active)
+	where.andIf(f.Search != "", `search LIKE $? ESCAPE '\'`, containing(f.Search))
+	total, err := one(r, value[int], `SELECT count(*) FROM author`+where.text, where.args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	page := ` ORDER BY author.id LIMIT $` + strconv.Itoa(len(args)+1) + ` OFFSET $` + strconv.Itoa(len(args)+2)
-	users, err := many(r, scanUser, `SELECT `+userColumns+` FROM author`+where+page, append(args, f.Limit, f.Offset)...)
+	users, err := many(r, scanUser, `SELECT `+userColumns+` FROM author`+where.text+where.page(`author.id`),
+		append(where.args, f.Limit, f.Offset)...)
 	return users, total, err
-}
-
-// userConditions builds the WHERE of a filter. There are only eight texts, so each stays prepared.
-func userConditions(f store.UserFilter) (where string, args []any) {
-	and := func(condition string, arg any) {
-		word := ` AND `
-		if args == nil {
-			word = ` WHERE `
-		}
-		args = append(args, arg)
-		where += word + strings.ReplaceAll(condition, `$?`, `$`+strconv.Itoa(len(args)))
-	}
-	if f.Role != "" {
-		and(`role = $?`, f.Role)
-	}
-	if f.Active != nil {
-		and(`is_active = $?`, *f.Active)
-	}
-	if f.Search != "" {
-		and(`search LIKE $? ESCAPE '\'`, containing(f.Search))
-	}
-	return where, args
 }
 
 // containing is the LIKE pattern for texts that hold s as it is: what LIKE takes for a wildcard stands for itself.

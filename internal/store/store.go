@@ -47,6 +47,8 @@ type Reader interface {
 	UserReader
 	SessionReader
 	KeyReader
+	CounterReader
+	AuditReader
 }
 
 // Tx reads and writes inside one Update.
@@ -55,6 +57,8 @@ type Tx interface {
 	UserWriter
 	SessionWriter
 	KeyWriter
+	CounterWriter
+	AuditWriter
 }
 
 // UserReader finds accounts, active or not.
@@ -112,10 +116,32 @@ type SecretHash = [32]byte
 
 // SessionReader finds sessions, live or over: limits of time are the caller's to judge.
 type SessionReader interface {
-	// SessionBySecret finds a session and its user, in one statement.
-	SessionBySecret(SecretHash) (propusk.Session, propusk.User, error)
-	// SessionByID is the same by the session's public id.
+	// SessionBySecret finds a session and its user, in one statement. keyID is the signing key that vouched for the secret: when that
+	// key is no longer kept, nothing is found. An empty keyID stands for a key that is not kept here.
+	SessionBySecret(hash SecretHash, keyID string) (propusk.Session, propusk.User, error)
+	// SessionByID finds a session by its public id, with its user.
 	SessionByID(id string) (propusk.Session, propusk.User, error)
+	// Refreshable finds a session by its secret, with its user and what renews it.
+	Refreshable(SecretHash) (propusk.Session, propusk.User, Refresh, error)
+	// SessionsOf lists the sessions of an account, the last used first, at most limit.
+	SessionsOf(userID int64, limit int) ([]propusk.Session, error)
+	// CountSessions counts all sessions, live or over.
+	CountSessions() (int, error)
+}
+
+// Refresh is what renews a session. Only hashes are kept.
+type Refresh struct {
+	// Current is the secret that renews.
+	Current SecretHash
+	// Superseded are those before it that were in force until a moment ago.
+	Superseded []Superseded
+}
+
+// Superseded is a secret that another has taken the place of.
+type Superseded struct {
+	Hash SecretHash
+	// At is when that was; the precision is a millisecond.
+	At time.Time
 }
 
 // SessionRow is a new session.
@@ -123,6 +149,8 @@ type SessionRow struct {
 	propusk.Session
 	UserID     int64 // the account's ID
 	SecretHash SecretHash
+	// Refresh.Current renews the session.
+	Refresh Refresh
 }
 
 // Seen is when a session was last used.
@@ -134,6 +162,8 @@ type Seen struct {
 // SessionWriter starts and ends sessions.
 type SessionWriter interface {
 	InsertSession(SessionRow) error
+	// RotateRefresh replaces what renews a session. ErrNotFound.
+	RotateRefresh(id string, to Refresh) error
 	// DeleteSession ends one session by its public id and reports whether it was there.
 	DeleteSession(id string) (bool, error)
 	// DeleteSessions ends all sessions of an account but the one with public id except ("" spares none) and counts them.
@@ -152,6 +182,8 @@ type SigningKey struct {
 	// Private is the private key, encoded by internal/token.
 	Private   []byte
 	CreatedAt time.Time
+	// RetiredAt is when it stopped signing; zero for the key that signs.
+	RetiredAt time.Time
 }
 
 // KeyReader reads signing keys.
@@ -160,7 +192,71 @@ type KeyReader interface {
 	SigningKeys() ([]SigningKey, error)
 }
 
-// KeyWriter adds signing keys.
+// KeyWriter changes signing keys.
 type KeyWriter interface {
 	InsertSigningKey(SigningKey) error
+	// RetireSigningKeys marks every key that still signs as retired at that time.
+	RetireSigningKeys(at time.Time) error
+	// DeleteRetiredKeys removes the keys that were retired at or before that time and counts them.
+	DeleteRetiredKeys(until time.Time) (int, error)
+}
+
+// CounterKey names a counter: a hash, so that a table full of attempts is no list of addresses.
+type CounterKey = [32]byte
+
+// Counter counts attempts at something.
+type Counter struct {
+	Count int
+	// At is when the last one was counted, or when the window began; the precision is a second.
+	At time.Time
+	// ExpiresAt is when the counter no longer matters and may be removed.
+	ExpiresAt time.Time
+}
+
+// CounterReader reads counters.
+type CounterReader interface {
+	// Counter is the counter of that name, or the zero Counter.
+	Counter(CounterKey) (Counter, error)
+}
+
+// CounterWriter changes counters.
+type CounterWriter interface {
+	SetCounter(CounterKey, Counter) error
+	DeleteCounter(CounterKey) error
+	// DeleteOverCounters removes counters that expired at or before now, at most limit of them, and counts them.
+	DeleteOverCounters(now time.Time, limit int) (int, error)
+}
+
+// AuditEvent is one thing that somebody did.
+type AuditEvent struct {
+	ID int64
+	At time.Time
+	// Actor is the user_id of who did it, or "operator" for the command line of the machine.
+	Actor string
+	// Action is what was done, such as user.block.
+	Action string
+	// Target is the user_id of whom it was done to, or the name of another thing; it may be empty.
+	Target string
+	// Address and RequestID say where the request came from.
+	Address, RequestID string
+	// Before and After are JSON objects of what changed; "{}" when there is nothing to tell.
+	Before, After string
+}
+
+// AuditFilter selects events; zero fields select everything.
+type AuditFilter struct {
+	Actor, Target, Action string
+	// Offset and Limit cut the page; Limit is at least 1.
+	Offset, Limit int
+}
+
+// AuditReader reads the audit.
+type AuditReader interface {
+	// AuditEvents lists the events that match, the latest first, and counts all that match.
+	AuditEvents(AuditFilter) (events []AuditEvent, total int, err error)
+}
+
+// AuditWriter adds to the audit. Nothing removes from it.
+type AuditWriter interface {
+	InsertAuditEvent(AuditEvent) error
 }

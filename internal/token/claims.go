@@ -18,6 +18,9 @@ type Claims struct {
 	IssuedAt      time.Time // "iat"
 	NotBefore     time.Time // "nbf"
 	Expires       time.Time // "exp": valid before this instant
+
+	// KeyID is the key that a verified token was signed with; signing ignores it.
+	KeyID string
 }
 
 // payload is the second part of a token.

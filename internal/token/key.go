@@ -87,6 +87,23 @@ func (k Key) PKCS8() ([]byte, error) {
 }
 
 // header is the first part of every token this key signs, and the only one it accepts.
-func (k Key) header() string {
-	return base64url.EncodeToString(fmt.Appendf(nil, `{"alg":%q,"kid":%q,"typ":%q}`, k.alg.name, k.id, mediaType))
+func (k Key) header() string { return k.headerNaming(k.id) }
+
+func (k Key) headerNaming(id string) string {
+	return base64url.EncodeToString(fmt.Appendf(nil, `{"alg":%q,"kid":%q,"typ":%q}`, k.alg.name, id, mediaType))
+}
+
+// likeHeader says whether header is what this key's would be under another id.
+func (k Key) likeHeader(header string) bool {
+	if len(header) != len(k.header()) {
+		return false
+	}
+	raw, err := base64url.DecodeString(header)
+	start := len(`{"alg":"","kid":"`) + len(k.alg.name)
+	if err != nil || len(raw) < start+secretText {
+		return false
+	}
+	id := string(raw[start : start+secretText])
+	_, err = decodeExactly(id, secretSize)
+	return err == nil && k.headerNaming(id) == header
 }

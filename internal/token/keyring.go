@@ -39,6 +39,10 @@ var (
 
 	// ErrExpired is an [ErrInvalid] for a token that was good until it expired.
 	ErrExpired = fmt.Errorf("%w: expired", ErrInvalid)
+
+	// ErrUnknownKey is an [ErrInvalid] for a token that names a key which is not on the ring, and may be one of ours that is newer
+	// than the ring. Nothing of the token has been verified.
+	ErrUnknownKey = fmt.Errorf("%w: unknown key", ErrInvalid)
 )
 
 // Config is what all tokens of an installation have in common.
@@ -75,7 +79,7 @@ func checkName(field, name string) error {
 type Keyring struct {
 	config   Config
 	keys     []Key // the signing one first
-	byHeader map[string]*algorithm
+	byHeader map[string]Key
 }
 
 // NewKeyring makes a Keyring of exactly one key that signs (its RetiredAt is zero) and any number that still verify.
@@ -84,16 +88,16 @@ func NewKeyring(config Config, keys ...Key) (*Keyring, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	r := &Keyring{config: config, byHeader: make(map[string]*algorithm, len(keys))}
+	r := &Keyring{config: config, byHeader: make(map[string]Key, len(keys))}
 	signing := 0
 	for _, key := range keys {
 		if key.alg == nil {
 			return nil, errors.New("token: a key is empty")
 		}
-		if r.byHeader[key.header()] != nil {
+		if _, twice := r.byHeader[key.header()]; twice {
 			return nil, fmt.Errorf("token: key %s is there twice", key.id)
 		}
-		r.byHeader[key.header()] = key.alg
+		r.byHeader[key.header()] = key
 		if key.RetiredAt.IsZero() {
 			signing++
 			r.keys = append([]Key{key}, r.keys...)
@@ -127,7 +131,7 @@ func (r *Keyring) Sign(claims Claims) (string, error) {
 }
 
 // Verify returns the claims of a token that one of the keys signed, for this issuer and audience, and that is valid at
-// now. The error is [ErrInvalid] and nothing else, or [ErrExpired] when all but the time is right. Whether the session
+// now. The error is [ErrInvalid], or [ErrExpired] when all but the time is right, or [ErrUnknownKey]. Whether the session
 // still stands is another question.
 func (r *Keyring) Verify(token string, now time.Time) (Claims, error) {
 	if len(token) > MaxBytes {
@@ -137,8 +141,11 @@ func (r *Keyring) Verify(token string, now time.Time) (Claims, error) {
 	signed := strings.TrimSuffix(token[:len(token)-len(signature)], ".")
 	header, body, _ := strings.Cut(signed, ".")
 
-	alg, known := r.byHeader[header]
-	if !known || !authentic(alg, signed, signature) {
+	key, known := r.byHeader[header]
+	if !known && r.SigningKey().likeHeader(header) {
+		return Claims{}, ErrUnknownKey
+	}
+	if !known || !authentic(key.alg, signed, signature) {
 		return Claims{}, ErrInvalid
 	}
 	p, err := decode(body)
@@ -152,6 +159,7 @@ func (r *Keyring) Verify(token string, now time.Time) (Claims, error) {
 	if err := r.config.checkTime(claims, now); err != nil {
 		return Claims{}, err
 	}
+	claims.KeyID = key.id
 	return claims, nil
 }
 

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -12,6 +13,7 @@ import (
 
 const (
 	secretSize = 32 // bytes
+	secretText = 43 // characters of base64url that those make
 	redacted   = "[redacted]"
 )
 
@@ -71,6 +73,18 @@ func (s Secret) Hash() [sha256.Size]byte {
 	}
 	raw := s.reveal()
 	return sha256.Sum256(raw[:])
+}
+
+// Derive returns another secret that only who has this one can know, and that does not give this one away. Different purposes give
+// unrelated secrets (HMAC-SHA256 as a key derivation function, NIST SP 800-108). Of the zero value it is the zero value.
+func (s Secret) Derive(purpose string) Secret {
+	if s.IsZero() {
+		return Secret{}
+	}
+	raw := s.reveal()
+	mac := hmac.New(sha256.New, raw[:])
+	mac.Write([]byte(purpose))
+	return hide([secretSize]byte(mac.Sum(nil)))
 }
 
 // IsZero says whether this is the zero value.

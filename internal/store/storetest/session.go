@@ -14,7 +14,7 @@ var sessions = []story{
 		user := d.insert(person(1), person(2))[1]
 		row := login(user.ID, 1)
 		d.update(func(tx store.Tx) error { return tx.InsertSession(row) })
-		session, owner, err := d.now().SessionBySecret(row.SecretHash)
+		session, owner, err := d.now().SessionBySecret(row.SecretHash, "")
 		d.must(err)
 		same(d, "session", session, row.Session)
 		same(d, "owner", owner, user)
@@ -29,7 +29,7 @@ var sessions = []story{
 		d.update(func(tx store.Tx) error { return tx.InsertSession(row) })
 		almost := row.SecretHash
 		almost[31] ^= 1
-		if _, _, err := d.now().SessionBySecret(almost); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := d.now().SessionBySecret(almost, ""); !errors.Is(err, store.ErrNotFound) {
 			d.t.Errorf("a secret that differs in one bit gave %v, want ErrNotFound", err)
 		}
 		if _, _, err := d.now().SessionByID("%"); !errors.Is(err, store.ErrNotFound) {

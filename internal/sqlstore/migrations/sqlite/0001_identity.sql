@@ -40,6 +40,8 @@ CREATE TABLE session (
     created_at  INTEGER NOT NULL,
     last_seen   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
+    refresh_hash BLOB   NOT NULL, -- of the secret that renews the session
+    superseded  BLOB    NOT NULL, -- the ones replaced a moment ago: Unix milliseconds in 8 bytes and the hash, each
     CONSTRAINT session_id_unique UNIQUE (id),
     CONSTRAINT session_author_exists FOREIGN KEY (author_id) REFERENCES author (id),
     CONSTRAINT session_secret_hash_is_sha256 CHECK (length(secret_hash) = 32),
@@ -55,5 +57,34 @@ CREATE TABLE signing_key (
     key_id      TEXT    NOT NULL,
     private_key BLOB    NOT NULL,
     created_at  INTEGER NOT NULL,
+    retired_at  INTEGER,          -- NULL: it signs
     CONSTRAINT signing_key_key_id_unique UNIQUE (key_id)
 ) STRICT;
+
+-- Attempts at something, such as failed logins, by the hash of what they are counted for.
+CREATE TABLE counter (
+    key        BLOB    NOT NULL PRIMARY KEY,
+    count      INTEGER NOT NULL,
+    counted_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    CONSTRAINT counter_key_is_sha256 CHECK (length(key) = 32)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX counter_expires_at ON counter (expires_at);
+
+-- Who did what to whom. Actor and target are texts, not references: the audit outlives what it speaks of.
+CREATE TABLE audit_event (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    at         INTEGER NOT NULL,
+    actor      TEXT    NOT NULL,
+    action     TEXT    NOT NULL,
+    target     TEXT    NOT NULL,
+    address    TEXT    NOT NULL,
+    request_id TEXT    NOT NULL,
+    before     TEXT    NOT NULL, -- JSON objects
+    after      TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX audit_event_actor ON audit_event (actor, id);
+CREATE INDEX audit_event_target ON audit_event (target, id);
+CREATE INDEX audit_event_action ON audit_event (action, id);

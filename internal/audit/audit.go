@@ -1,0 +1,86 @@
+// Package audit tells who did what to whom. What it tells is written in the transaction of the deed, so there is neither a deed without
+// an entry nor an entry without a deed.
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Operator is the actor of what was done at the command line of the machine.
+const Operator = "operator"
+
+// Entry is one deed.
+type Entry struct {
+	// Action is what was done: user.block and the like.
+	Action string
+	// Target is the user_id of whom it was done to, or the name of another thing.
+	Target string
+	// Before and After are the fields that changed. No secret and no hash of one belongs there.
+	Before, After Fields
+}
+
+// Fields are names and values as they are in the API.
+type Fields map[string]any
+
+// Record writes an entry of what the caller does in tx. If it cannot be written, neither can the deed.
+func Record(tx store.Tx, at time.Time, by propusk.Pass, e Entry) error {
+	before, err := encode(e.Before)
+	if err != nil {
+		return err
+	}
+	after, err := encode(e.After)
+	if err != nil {
+		return err
+	}
+	return tx.InsertAuditEvent(store.AuditEvent{
+		At: at, Actor: actor(by), Action: e.Action, Target: e.Target,
+		Address: by.Origin.Address, RequestID: by.Origin.RequestID, Before: before, After: after,
+	})
+}
+
+func actor(by propusk.Pass) string {
+	if by.Operator {
+		return Operator
+	}
+	return by.User.UserID
+}
+
+func encode(f Fields) (string, error) {
+	if f == nil {
+		return "{}", nil
+	}
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return "", fmt.Errorf("audit: %w", err)
+	}
+	return string(raw), nil
+}
+
+// Trail reads the audit.
+type Trail struct {
+	Store store.Store
+	// Authorize requires a permission of the caller.
+	Authorize func(store.Reader, propusk.Pass, rbac.Permission) (propusk.Pass, error)
+}
+
+// Filter selects events; zero fields select everything.
+type Filter = store.AuditFilter
+
+// List is a page of events, the latest first, and how many match in all. It needs audit:read.
+func (t *Trail) List(ctx context.Context, caller propusk.Pass, filter Filter) (events []store.AuditEvent, total int, err error) {
+	err = t.Store.View(ctx, func(r store.Reader) error {
+		if _, err := t.Authorize(r, caller, rbac.MustPermission("audit:read")); err != nil {
+			return err
+		}
+		events, total, err = r.AuditEvents(filter)
+		return err
+	})
+	return events, total, err
+}
