@@ -48,6 +48,12 @@ func Parse(typed string) (Address, error) {
 // Key is the form in which addresses are compared: trimmed, NFC, lower case. It is defined for every string, so that looking up
 // nonsense costs what looking up an address costs.
 func Key(typed string) string {
+	typed = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return utf8.RuneError // no database takes a NUL, and no account has this one
+		}
+		return r
+	}, typed)
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(strings.TrimSpace(typed))))
 }
 

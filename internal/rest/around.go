@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/propusk/propusk"
 )
@@ -54,11 +57,24 @@ func (d *Door) around(routes http.Handler) http.Handler {
 			d.Metrics.request(method(r.Method), route(r), out.status, took)
 			d.log(r, rec, out, took)
 		}()
-		if d.cors(out, r) {
+		if d.cors(out, r) || !d.readable(out, r) {
 			return
 		}
 		routes.ServeHTTP(out, r)
 	})
+}
+
+// readable refuses query parameters that are no text. Databases differ in what they make of a NUL; we do not let it come to that.
+func (d *Door) readable(w http.ResponseWriter, r *http.Request) bool {
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	if err == nil && utf8.ValidString(query) && !strings.ContainsFunc(query, unicode.IsControl) {
+		return true
+	}
+	writeProblem(w, r, &Problem{
+		Status: http.StatusUnprocessableEntity, Code: codeOf(http.StatusUnprocessableEntity), Detail: detailOf(http.StatusUnprocessableEntity, ""),
+		Errors: []ProblemField{{Location: "query", Message: "must be UTF-8 text without control characters, percent-encoded"}},
+	})
+	return false
 }
 
 func (d *Door) panicked(out *response, r *http.Request, fault any) {

@@ -91,6 +91,16 @@ func endpoints() []endpoint {
 		{method: "GET", path: "/api/users/logout", status: 200, needs: "user"},
 		{method: "POST", path: "/api/users/logout", status: 200, needs: "user"},
 		{method: "POST", path: "/api/users/logout-all", status: 200, needs: "user"},
+		{
+			method: "POST", path: "/api/users/refresh", status: 200,
+			body: func(c *cast) any {
+				in := c.Call("POST", "/api/users/login", "", map[string]string{"email": c.user.Email, "password": apptest.Password})
+				return map[string]string{"refresh_token": in.Text("refresh_token")}
+			},
+			bad: map[string]string{`{}`: "body.refresh_token", `{"refresh_token":7}`: "body.refresh_token"},
+		},
+		{method: "GET", path: "/api/users/sessions", status: 200, needs: "user"},
+		{method: "DELETE", path: "/api/users/sessions/{session}", status: 200, needs: "user"},
 		{method: "DELETE", path: "/api/users/", status: 200, needs: "user"},
 		{method: "DELETE", path: "/api/users/me", status: 200, needs: "user"},
 		{
@@ -98,6 +108,7 @@ func endpoints() []endpoint {
 			bad: map[string]string{
 				"?limit=0": "query.limit", "?limit=101": "query.limit", "?page=0": "query.page", "?page=x": "query.page",
 				"?active=maybe": "query.active", "?role=king": "query.role", "?colour=red": "query.colour",
+				"?search=a%00b": "query", "?search=%ff": "query", "?search=%zz": "query",
 			},
 		},
 		{
@@ -110,6 +121,12 @@ func endpoints() []endpoint {
 		},
 		{method: "PUT", path: "/api/admin/block/{victim}", status: 200, needs: "moderator"},
 		{method: "PUT", path: "/api/admin/unblock/{victim}", status: 200, needs: "moderator"},
+		{
+			method: "GET", path: "/api/admin/audit?action=user.change_role&page=1&limit=10", status: 200, needs: "admin",
+			bad: map[string]string{"?limit=0": "query.limit", "?who=me": "query.who"},
+		},
+		{method: "GET", path: "/.well-known/jwks.json", status: 200},
+		{method: "GET", path: "/metrics", status: 200},
 		{method: "GET", path: "/healthz", status: 200},
 		{method: "GET", path: "/readyz", status: 200},
 	}
@@ -128,6 +145,10 @@ func TestEveryEndpoint(t *testing.T) {
 			path := e.path
 			if strings.Contains(path, "{victim}") {
 				path = strings.ReplaceAll(path, "{victim}", c.Register("Victim").UserID)
+			}
+			if strings.Contains(path, "{session}") {
+				list := c.Call("GET", "/api/users/sessions", c.user.Token, nil).Body["sessions"].([]any)
+				path = strings.ReplaceAll(path, "{session}", list[0].(map[string]any)["id"].(string))
 			}
 			e.refusesStrangers(t, c, path, body)
 			e.refusesLesserRoles(t, c, path, body)

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -108,7 +109,7 @@ func (s schema) status(ctx context.Context, db *sql.DB) ([]Migration, error) {
 		all[i].AppliedAt = applied.AppliedAt
 		return nil
 	})
-	slices.SortStableFunc(all, func(a, b Migration) int { return int(a.Number - b.Number) })
+	slices.SortStableFunc(all, func(a, b Migration) int { return cmp.Compare(a.Number, b.Number) })
 	return all, err
 }
 

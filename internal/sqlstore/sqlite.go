@@ -155,11 +155,11 @@ func (f sqliteFile) migrate(ctx context.Context) ([]Migration, error) {
 }
 
 func (f sqliteFile) status(ctx context.Context) ([]Migration, error) {
-	if _, err := os.Stat(string(f)); err != nil {
+	path, err := filepath.Abs(string(f))
+	if err != nil {
 		return nil, err
 	}
-	path, err := privateFile(string(f))
-	if err != nil {
+	if _, err := os.Stat(path); err != nil { // SQLite would create it
 		return nil, err
 	}
 	db, err := connectSQLite(path, "busy_timeout(5000)", "query_only(1)")

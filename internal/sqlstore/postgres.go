@@ -1,0 +1,281 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/propusk/propusk/internal/store"
+)
+
+// postgresEngine lends every caller a connection of a pool.
+//
+// A server that has gone is noticed at once where its system says so, and within silence + probePatience where nothing comes back at
+// all; whoever waits for it is then refused as Unavailable. Nothing needs to be done when it returns.
+type postgresEngine struct {
+	db    *sql.DB
+	conns connections
+
+	commits, updates, conflicts atomic.Uint64
+
+	mu      sync.RWMutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+// Idle connections are given back after a rush, and old ones make room for new ones to a server that has moved.
+const (
+	maxIdleTime = 5 * time.Minute
+	maxLifetime = time.Hour
+)
+
+// errNoConnection refuses whoever waited in vain for a connection of the pool.
+var errNoConnection = errors.New("sqlstore: all connections have been in use for too long")
+
+func (u postgresURL) open(ctx context.Context) (engine, error) {
+	if _, err := u.migrate(ctx); err != nil {
+		return nil, err
+	}
+	e := &postgresEngine{conns: connections{config: u.within(connectPatience)}}
+	e.db = sql.OpenDB(e.conns.connector())
+	e.db.SetMaxOpenConns(u.conns)
+	e.db.SetMaxIdleConns(u.conns)
+	e.db.SetConnMaxIdleTime(maxIdleTime)
+	e.db.SetConnMaxLifetime(maxLifetime)
+	return e, nil
+}
+
+// enter keeps the engine open until leave.
+func (e *postgresEngine) enter() error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return unavailable(errClosed)
+	}
+	e.running.Add(1)
+	return nil
+}
+
+func (e *postgresEngine) leave() { e.running.Done() }
+
+// lend takes a connection from the pool. It must be given back with release.
+func (e *postgresEngine) lend(ctx context.Context) (*link, error) {
+	waiting, cancel := context.WithTimeout(ctx, writerPatience)
+	defer cancel()
+	conn, err := e.db.Conn(waiting)
+	switch {
+	case err == nil:
+		return &link{Conn: conn, conns: &e.conns}, nil
+	case ctx.Err() != nil:
+		return nil, ended(ctx)
+	case waiting.Err() != nil:
+		return nil, unavailable(errNoConnection)
+	default:
+		return nil, unavailable(err)
+	}
+}
+
+// with lends fn a connection.
+func (e *postgresEngine) with(ctx context.Context, fn func(context.Context, *link) error) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	ctx, stop := e.conns.watch(ctx)
+	defer stop()
+	l, err := e.lend(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	if err = fn(ctx, l); err != nil && isSilent(ctx) {
+		return ended(ctx)
+	}
+	return err
+}
+
+// query implements querier: the statement runs by itself. One whose connection broke before it gave anything is sent once more: after a
+// restart of the server each connection of the pool is broken.
+func (e *postgresEngine) query(ctx context.Context, each func(*sql.Rows) error, text string, args ...any) error {
+	rows := 0
+	count := func(row *sql.Rows) error {
+		rows++
+		return each(row)
+	}
+	return twice(func() error {
+		return e.with(ctx, func(ctx context.Context, l *link) error { return l.query(ctx, count, text, args...) })
+	}, func() bool { return rows == 0 })
+}
+
+// exec implements querier.
+func (e *postgresEngine) exec(ctx context.Context, text string, args ...any) (changed int, err error) {
+	err = e.with(ctx, func(ctx context.Context, l *link) error {
+		changed, err = l.exec(ctx, text, args...)
+		return err
+	})
+	return changed, err
+}
+
+// view implements engine. A connection that is broken already is noticed before fn begins.
+func (e *postgresEngine) view(ctx context.Context, fn func(context.Context, querier) error) error {
+	begun := false
+	return twice(func() error {
+		return e.with(ctx, func(ctx context.Context, l *link) error {
+			if _, err := l.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+				return err
+			}
+			begun = true
+			defer l.rollback()
+			return fn(ctx, l)
+		})
+	}, func() bool { return !begun })
+}
+
+// twice does something again, if it may, after a connection was lost under it.
+func twice(do func() error, may func() bool) error {
+	err := do()
+	if isLost(err) && may() {
+		err = do()
+	}
+	return err
+}
+
+// Updates are serializable transactions, so no closure has to know which of the rows that it read, or did not find, another may be
+// changing. PostgreSQL does not make them wait for each other: it fails those that cannot have run one after the other. It also fails
+// some that could, since it remembers what was read by page of an index, and on a small or busy table it can fail most of them, again
+// and again. So an Update runs together with others first, and if it fails because of them once more alone, while the others wait.
+// Then nothing can be in its way, and many that fight over one row cost two attempts each, not more and more.
+//
+// Both are locks on a table that is there for nothing else: LOCK TABLE is the one way to wait that does not settle what the
+// transaction will see. An advisory lock would be waited for in a statement that has its snapshot already.
+const (
+	together = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN ROW SHARE MODE"
+	alone    = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN EXCLUSIVE MODE"
+)
+
+// maxAttempts bounds an Update that fails even alone, because of programs that do not take turns, or whose connections break.
+const maxAttempts = 5
+
+// update implements engine. The statements run on a context that nobody ends: ending one would end its connection too.
+func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, querier) error) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	e.updates.Add(1)
+	begin, broken := together, false
+	for attempt := 1; ; attempt++ {
+		l, err := e.attempt(ctx, begin, fn)
+		switch {
+		case err == nil:
+			e.commits.Add(1)
+			return nil
+		case l == nil || attempt == maxAttempts:
+			return err
+		case isLost(l.failure) && !broken:
+			broken = true
+		case l.obstructed(begin):
+			e.conflicts.Add(1)
+			begin = alone
+		default:
+			return err
+		}
+	}
+}
+
+// attempt runs fn in a transaction. The link that it returns, when it had one, tells what went wrong.
+func (e *postgresEngine) attempt(ctx context.Context, begin string, fn func(context.Context, querier) error) (*link, error) {
+	waiting, stop := e.conns.watch(ctx)
+	defer stop()
+	l, err := e.lend(waiting)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	if err := l.begin(waiting, begin); err != nil {
+		return l, err
+	}
+	always, stop := e.conns.watch(context.WithoutCancel(ctx))
+	defer stop()
+	committed := false
+	defer func() {
+		if !committed {
+			l.rollback()
+		}
+	}()
+	if err = fn(always, l); err == nil {
+		err = l.commit(always)
+		committed = err == nil
+	} else if isSilent(always) {
+		return nil, ended(always)
+	}
+	return l, err
+}
+
+// translate implements engine.
+func (e *postgresEngine) translate(err error) error { return translatePostgres(err) }
+
+func translatePostgres(err error) error {
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) || len(answer.Code) != 5 {
+		return err
+	}
+	switch answer.Code {
+	case "23505": // unique_violation
+		switch answer.ConstraintName {
+		case "author_email_unique":
+			return store.ErrEmailTaken
+		case "author_slug_unique":
+			return store.ErrSlugTaken
+		}
+		return err
+	case
+		"25006", // read_only_sql_transaction: the server has become a standby
+		"25P03", // idle_in_transaction_session_timeout
+		"40001", // serialization_failure
+		"40P01", // deadlock_detected
+		"55P03": // lock_not_available
+		return unavailable(err)
+	}
+	switch answer.Code[:2] {
+	case
+		"08", // connection_exception
+		"28", // invalid_authorization_specification: the password was changed
+		"53", // insufficient_resources: disk full, out of memory, too many connections
+		"57", // operator_intervention: shutting down, starting up, a statement that took too long
+		"58": // system_error: I/O
+		return unavailable(err)
+	}
+	return err
+}
+
+// postgresCode is the SQLSTATE of an error that the server sent, and "" of every other.
+func postgresCode(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return ""
+}
+
+// stats implements engine.
+func (e *postgresEngine) stats() Stats {
+	s := Stats{Commits: e.commits.Load(), Updates: e.updates.Load(), Conflicts: e.conflicts.Load(), Pool: e.db.Stats()}
+	s.GroupSizes[0] = s.Commits
+	return s
+}
+
+// close implements engine.
+func (e *postgresEngine) close() error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	err := e.db.Close() // refuses whoever waits for a connection, and leaves alone those that are lent
+	e.running.Wait()
+	return err
+}

@@ -1,0 +1,292 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/propusk/propusk"
+)
+
+const (
+	// silence is how long an answer may be out before it is asked whether the server is there at all, and probePatience how long that
+	// answer may take. Together they are less than a second.
+	silence       = 450 * time.Millisecond
+	probePatience = 400 * time.Millisecond
+	// trusted is how long a connection that has just been used is taken to work.
+	trusted = time.Second
+	// endPatience is how long a rollback may take before the connection is closed instead.
+	endPatience = time.Second
+)
+
+// connections makes and checks connections to one server.
+type connections struct {
+	config *pgx.ConnConfig
+	// broke is when a connection was last found broken, in Unix nanoseconds: others may be, too.
+	broke   atomic.Int64
+	probing singleflight.Group
+}
+
+// lastUse is the key under which a connection knows when it was last used, as a *time.Time.
+const lastUse = "propusk last use"
+
+func (c *connections) connector() driver.Connector {
+	return stdlib.GetConnector(*c.config,
+		stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
+			conn.PgConn().CustomData()[lastUse] = new(time.Now())
+			return nil
+		}),
+		stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false }),
+		stdlib.OptionResetSession(c.check))
+}
+
+// check asks a connection of the pool whether it works, unless it did a moment ago. The pool throws away one that does not, and takes
+// another.
+func (c *connections) check(ctx context.Context, conn *pgx.Conn) error {
+	used := conn.PgConn().CustomData()[lastUse].(*time.Time)
+	now := time.Now()
+	if now.Sub(*used) > trusted || used.UnixNano() <= c.broke.Load() {
+		// A connection that the network has forgotten would be waited for without end.
+		ctx, cancel := context.WithTimeout(ctx, probePatience)
+		defer cancel()
+		if conn.Ping(ctx) != nil {
+			return driver.ErrBadConn
+		}
+	}
+	*used = now
+	return nil
+}
+
+// errSilent ends what waits for a server that does not even let anybody connect.
+type errSilent struct{ cause error }
+
+func (e errSilent) Error() string {
+	return fmt.Sprintf("sqlstore: PostgreSQL has fallen silent: %v", e.cause)
+}
+
+func (e errSilent) Unwrap() error { return e.cause }
+
+// watch gives a context that ends when ctx does, or when no answer came for a while and the server turns out to be silent. A statement
+// may take long, and the network may lose a server without a word; only another connection can tell one from the other.
+func (c *connections) watch(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(silence, func() {
+		for ctx.Err() == nil {
+			if err := c.probe(); err != nil {
+				cancel(errSilent{err})
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(silence):
+			}
+		}
+	})
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+// probe connects once for all who ask at the same time. Whatever the server answers, it is there.
+func (c *connections) probe() error {
+	_, err, _ := c.probing.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), probePatience)
+		defer cancel()
+		conn, err := pgconn.ConnectConfig(ctx, &c.config.Config)
+		if err == nil {
+			return nil, conn.Close(ctx)
+		}
+		if postgresCode(err) != "" {
+			return nil, nil
+		}
+		return nil, err
+	})
+	return err
+}
+
+func isSilent(ctx context.Context) bool {
+	_, ok := errors.AsType[errSilent](context.Cause(ctx))
+	return ok
+}
+
+// ended says why a context of watch has ended.
+func ended(ctx context.Context) error {
+	if isSilent(ctx) {
+		return unavailable(context.Cause(ctx))
+	}
+	return ctx.Err()
+}
+
+// lost is that a connection broke under a statement. If that was not a commit, its transaction was not committed.
+type lost struct{ cause error }
+
+func (l lost) Error() string { return l.cause.Error() }
+
+func (l lost) Unwrap() error { return l.cause }
+
+func isLost(err error) bool {
+	_, ok := errors.AsType[lost](err)
+	return ok
+}
+
+// errRolledBack is a commit that the server answered with a rollback, as it does when a statement had failed.
+var errRolledBack = errors.New("sqlstore: PostgreSQL rolled back instead of committing")
+
+// errBroken is a connection that is closed already.
+var errBroken = errors.New("sqlstore: the connection is closed")
+
+// outcomeUnknown says that the connection broke during a commit.
+func outcomeUnknown(cause error) *propusk.Error {
+	return &propusk.Error{
+		Kind: propusk.Unavailable, Code: "outcome_unknown", Cause: cause,
+		Message: "the database went away while the change was being saved: it may or may not be in force, so look before you try again",
+	}
+}
+
+// link is a connection while it is lent.
+type link struct {
+	*sql.Conn
+	conns *connections
+	// failure is the first failure of a statement.
+	failure error
+	// unfit is set when the connection must not be used again.
+	unfit bool
+}
+
+// query implements querier.
+func (l *link) query(ctx context.Context, each func(*sql.Rows) error, text string, args ...any) error {
+	rows, err := l.QueryContext(ctx, text, args...)
+	if err == nil {
+		err = drain(rows, each)
+	}
+	return l.judge(err)
+}
+
+// exec implements querier.
+func (l *link) exec(ctx context.Context, text string, args ...any) (int, error) {
+	result, err := l.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, l.judge(err)
+	}
+	changed, err := result.RowsAffected()
+	return int(changed), err
+}
+
+// judge translates a failure and takes note of it.
+func (l *link) judge(err error) error {
+	if err == nil {
+		return nil
+	}
+	if l.broken() {
+		l.unfit = true
+		l.conns.broke.Store(time.Now().UnixNano())
+		err = lost{err}
+	}
+	if l.failure == nil {
+		l.failure = err
+	}
+	if isLost(err) {
+		return unavailable(err)
+	}
+	translated := translatePostgres(err)
+	if propusk.KindOf(translated) == propusk.Unavailable {
+		l.unfit = true
+	}
+	return translated
+}
+
+// below runs fn on the connection beneath database/sql.
+func (l *link) below(fn func(*pgx.Conn) error) error {
+	return l.Raw(func(conn any) error { return fn(conn.(*stdlib.Conn).Conn()) })
+}
+
+func (l *link) broken() bool {
+	return l.below(func(conn *pgx.Conn) error {
+		if conn.IsClosed() {
+			return errBroken
+		}
+		return nil
+	}) != nil
+}
+
+// begin starts a transaction for an Update and waits for its turn.
+func (l *link) begin(ctx context.Context, text string) error {
+	waiting, cancel := context.WithTimeout(ctx, writerPatience)
+	defer cancel()
+	_, err := l.exec(waiting, text)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		l.failure = nil
+		return ended(ctx)
+	case waiting.Err() != nil:
+		l.failure = nil
+		return unavailable(errBusy)
+	default:
+		return err
+	}
+}
+
+// commit ends the transaction.
+func (l *link) commit(ctx context.Context) error {
+	err := l.below(func(conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, "COMMIT")
+		if err == nil && tag.String() != "COMMIT" {
+			err = errRolledBack
+		}
+		return err
+	})
+	var answer *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errRolledBack), errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR", pgconn.SafeToRetry(err):
+		return l.judge(err)
+	}
+	// The answer was lost, or it is that the server ends the connection, which it may say with the commit on the disk.
+	l.judge(err)
+	l.failure = nil
+	return outcomeUnknown(err)
+}
+
+// obstructed reports whether the transaction, begun like this, failed because of others. Of those that run together one may see that a
+// unique key is taken, and not the row that took it; only alone that is an answer.
+func (l *link) obstructed(begin string) bool {
+	switch postgresCode(l.failure) {
+	case "40001", "40P01":
+		return true
+	case "23505":
+		return begin == together
+	}
+	return false
+}
+
+// rollback ends the transaction without a trace. A connection that fails to is closed, which does it too.
+func (l *link) rollback() {
+	if l.unfit {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+	defer cancel()
+	if _, err := l.ExecContext(ctx, "ROLLBACK"); err != nil {
+		l.unfit = true
+	}
+}
+
+// release gives the connection back to the pool, or closes it.
+func (l *link) release() {
+	if l.unfit {
+		_ = l.Raw(func(any) error { return driver.ErrBadConn }) // makes the pool close it
+	}
+	_ = l.Close()
+}
