@@ -70,7 +70,7 @@ func paste(t *testing.T, blocks [][]string) {
 	shell := exec.Command("bash", "-c", script.String())
 	shell.Dir = filepath.Dir(s.database)
 	shell.Env = append(environment(), "PROGRAM="+program(t), "SERVER="+s.url)
-	found := oneTimePassword.FindStringSubmatch(s.out.String())
+	found := s.out.await(oneTimePassword, s.exited)
 	if found == nil {
 		t.Fatalf("no password of the first administrator in %s", s.out)
 	}

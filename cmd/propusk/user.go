@@ -41,7 +41,10 @@ func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *a
 
 // mustExist keeps a command with a misspelt path from making an empty database and looking into that.
 func mustExist(database string) error {
-	path, _ := strings.CutPrefix(database, "sqlite:")
+	path, isFile := strings.CutPrefix(database, "sqlite:")
+	if !isFile {
+		return nil
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database %s: name it with --database, or start propusk serve first", path)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/config"
 	"github.com/propusk/propusk/internal/rest"
+	"github.com/propusk/propusk/internal/sqlstore"
 )
 
 // Limits of the HTTP server: nobody holds a connection, or makes us hold memory, for longer than a slow but honest client needs.
@@ -58,7 +59,7 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 		return closing(a.Store, err)
 	}
 	url := "http://" + reachable(listener.Addr())
-	welcome(t.Out, url, c.Database, password)
+	welcome(t.Out, url, sqlstore.Redact(c.Database), password)
 	return errors.Join(a.serve(ctx, c, log, listener, func() {
 		if t.Listening != nil {
 			t.Listening(url)

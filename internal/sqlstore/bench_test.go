@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -40,37 +41,75 @@ func sessionOf(u propusk.User, n int64) store.SessionRow {
 	return row
 }
 
-// BenchmarkUpdate says what a group is worth: many clients against one. The number of commits is the number of flushes to the disk,
-// but for those of checkpoints.
-func BenchmarkUpdate(b *testing.B) {
-	for name, update := range map[string]func(n int64) func(store.Tx) error{
-		"register": func(n int64) func(store.Tx) error { return inserting(n) },
-		"login": func(n int64) func(store.Tx) error {
-			return func(tx store.Tx) error {
-				u, err := tx.UserByUserID(numbered(0).UserID)
-				if err != nil {
-					return err
-				}
-				row := sessionOf(u, n)
-				row.ID = numbered(n).UserID
-				return tx.InsertSession(row)
+// onBothEngines runs a benchmark on each, with writes as durable as in production.
+func onBothEngines(b *testing.B, run func(b *testing.B, open func(testing.TB) *Store)) {
+	b.Run("sqlite", func(b *testing.B) { run(b, openTemp) })
+	b.Run("postgres", func(b *testing.B) {
+		server := pgtest.Start(b)
+		run(b, func(tb testing.TB) *Store { return openURL(tb, server.Database(tb)) })
+	})
+}
+
+// updates are what people do, each by the number of who does it.
+var updates = map[string]func(n int64) func(store.Tx) error{
+	"register": func(n int64) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			if _, err := tx.SlugExists(numbered(n).Slug); err != nil {
+				return err
 			}
-		},
-	} {
-		for _, clients := range []int{1, 32} {
-			b.Run(fmt.Sprintf("%s/clients=%d", name, clients), func(b *testing.B) {
-				s := openTemp(b)
-				if err := s.Update(b.Context(), inserting(0)); err != nil {
-					b.Fatal(err)
-				}
-				b.ResetTimer()
-				fromClients(b, clients, func(n int64) error { return s.Update(context.Background(), update(n)) })
-				stats := s.Stats()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
-				b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "updates/commit")
-			})
+			return inserting(n)(tx)
 		}
+	},
+	"login": func(n int64) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			u, err := tx.UserByUserID(numbered(0).UserID)
+			if err != nil {
+				return err
+			}
+			row := sessionOf(u, n)
+			row.ID = numbered(n).UserID
+			return tx.InsertSession(row)
+		}
+	},
+	"count": func(n int64) func(store.Tx) error {
+		return counting(store.CounterKey{byte(n), byte(n >> 8), byte(n >> 16)})
+	},
+	"fight": func(int64) func(store.Tx) error { return counting(store.CounterKey{}) },
+}
+
+// counting counts one more attempt.
+func counting(key store.CounterKey) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		c, err := tx.Counter(key)
+		if err != nil {
+			return err
+		}
+		c.Count++
+		return tx.SetCounter(key, c)
 	}
+}
+
+// BenchmarkUpdate says what many clients cost each other, and what they share: on SQLite the flush to the disk, whose number is that of
+// commits but for those of checkpoints; on PostgreSQL some run twice.
+func BenchmarkUpdate(b *testing.B) {
+	onBothEngines(b, func(b *testing.B, open func(testing.TB) *Store) {
+		for name, update := range updates {
+			for _, clients := range []int{1, 32} {
+				b.Run(fmt.Sprintf("%s/clients=%d", name, clients), func(b *testing.B) {
+					s := open(b)
+					if err := s.Update(b.Context(), inserting(0)); err != nil {
+						b.Fatal(err)
+					}
+					b.ResetTimer()
+					fromClients(b, clients, func(n int64) error { return s.Update(context.Background(), update(n)) })
+					stats := s.Stats()
+					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+					b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "updates/commit")
+					b.ReportMetric(float64(stats.Conflicts)/float64(stats.Updates), "conflicts/update")
+				})
+			}
+		}
+	})
 }
 
 // fromClients does b.N things, numbered from 1, from as many goroutines as there are clients.
@@ -91,8 +130,11 @@ func fromClients(b *testing.B, clients int, do func(n int64) error) {
 
 // BenchmarkSessionBySecret is the look-up of every request that memory cannot answer.
 func BenchmarkSessionBySecret(b *testing.B) {
+	onBothEngines(b, func(b *testing.B, open func(testing.TB) *Store) { benchmarkSessionBySecret(b, open(b)) })
+}
+
+func benchmarkSessionBySecret(b *testing.B, s *Store) {
 	const sessions = 10_000
-	s := openTemp(b)
 	err := s.Update(b.Context(), func(tx store.Tx) error {
 		for n := range int64(sessions) {
 			if err := registering(n)(tx); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/semaphore"
+	"os"
 
 	"github.com/propusk/propusk/internal/store"
 )
@@ -20,6 +22,10 @@ import (
 type postgresEngine struct {
 	db    *sql.DB
 	conns connections
+
+	turns       *semaphore.Weighted
+	together    int64
+	crowdedTill atomic.Int64
 
 	commits, updates, conflicts atomic.Uint64
 
@@ -42,6 +48,8 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 		return nil, err
 	}
 	e := &postgresEngine{conns: connections{config: u.within(connectPatience)}}
+	e.together = int64(u.conns / 2)
+	e.turns = semaphore.NewWeighted(e.together)
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)
@@ -170,7 +178,12 @@ func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, qu
 	e.updates.Add(1)
 	begin, broken := together, false
 	for attempt := 1; ; attempt++ {
+		if time.Now().UnixNano() < e.crowdedTill.Load() { begin = alone }
+		weight := int64(1)
+		if begin == alone { weight = e.together }
+		if err := e.turns.Acquire(ctx, weight); err != nil { return err }
 		l, err := e.attempt(ctx, begin, fn)
+		e.turns.Release(weight)
 		switch {
 		case err == nil:
 			e.commits.Add(1)
@@ -181,6 +194,7 @@ func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, qu
 			broken = true
 		case l.obstructed(begin):
 			e.conflicts.Add(1)
+			if crowdFor > 0 { e.crowdedTill.Store(time.Now().Add(crowdFor).UnixNano()) }
 			begin = alone
 		default:
 			return err
@@ -279,3 +293,5 @@ func (e *postgresEngine) close() error {
 	e.running.Wait()
 	return err
 }
+
+var crowdFor, _ = time.ParseDuration(os.Getenv("CROWD"))

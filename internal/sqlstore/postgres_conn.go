@@ -168,26 +168,28 @@ func (l *link) query(ctx context.Context, each func(*sql.Rows) error, text strin
 	if err == nil {
 		err = drain(rows, each)
 	}
-	return l.judge(err)
+	return l.judge(ctx, err)
 }
 
 // exec implements querier.
 func (l *link) exec(ctx context.Context, text string, args ...any) (int, error) {
 	result, err := l.ExecContext(ctx, text, args...)
 	if err != nil {
-		return 0, l.judge(err)
+		return 0, l.judge(ctx, err)
 	}
 	changed, err := result.RowsAffected()
 	return int(changed), err
 }
 
-// judge translates a failure and takes note of it.
-func (l *link) judge(err error) error {
+// judge translates a failure and takes note of it. The end of ctx breaks the connection too, but that says nothing about others.
+func (l *link) judge(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if l.broken() {
-		l.unfit = true
+	broken := l.broken()
+	// A server that takes no writes any more has handed its work to another, which a new connection will find.
+	l.unfit = l.unfit || broken || postgresCode(err) == "25006"
+	if broken && ctx.Err() == nil {
 		l.conns.broke.Store(time.Now().UnixNano())
 		err = lost{err}
 	}
@@ -197,11 +199,7 @@ func (l *link) judge(err error) error {
 	if isLost(err) {
 		return unavailable(err)
 	}
-	translated := translatePostgres(err)
-	if propusk.KindOf(translated) == propusk.Unavailable {
-		l.unfit = true
-	}
-	return translated
+	return translatePostgres(err)
 }
 
 // below runs fn on the connection beneath database/sql.
@@ -227,10 +225,8 @@ func (l *link) begin(ctx context.Context, text string) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		l.failure = nil
 		return ended(ctx)
 	case waiting.Err() != nil:
-		l.failure = nil
 		return unavailable(errBusy)
 	default:
 		return err
@@ -251,11 +247,11 @@ func (l *link) commit(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errRolledBack), errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR", pgconn.SafeToRetry(err):
-		return l.judge(err)
+		return l.judge(ctx, err)
 	}
 	// The answer was lost, or it is that the server ends the connection, which it may say with the commit on the disk.
-	l.judge(err)
-	l.failure = nil
+	_ = l.judge(ctx, err)
+	l.failure = nil // or else it would be tried again
 	return outcomeUnknown(err)
 }
 

@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -58,10 +60,24 @@ func (r reader) run(send func() error) error {
 // exec runs a statement that returns no rows and says how many it changed.
 func (r reader) exec(text string, args ...any) (changed int, err error) {
 	err = r.run(func() error {
-		changed, err = r.db.exec(r.ctx, text, args...)
+		if err = checkTexts(args); err == nil {
+			changed, err = r.db.exec(r.ctx, text, args...)
+		}
 		return err
 	})
 	return changed, err
+}
+
+// checkTexts refuses what PostgreSQL cannot keep as a text and SQLite can, on every engine: a client is to see no difference.
+func checkTexts(args []any) error {
+	for _, arg := range args {
+		if text, ok := arg.(string); ok && (strings.Contains(text, "\x00") || !utf8.ValidString(text)) {
+			return &propusk.Error{
+				Kind: propusk.Invalid, Code: "invalid_input", Message: "the input holds a text that is not UTF-8, or a zero byte in it",
+			}
+		}
+	}
+	return nil
 }
 
 // change runs a statement that is about exactly one row: ErrNotFound when there is none.
@@ -76,6 +92,9 @@ func (r reader) change(text string, args ...any) error {
 // many reads every row of the answer.
 func many[T any](r reader, scan func(*sql.Rows) (T, error), text string, args ...any) (found []T, err error) {
 	err = r.run(func() error {
+		if err := checkTexts(args); err != nil {
+			return err
+		}
 		return r.db.query(r.ctx, func(rows *sql.Rows) error {
 			row, err := scan(rows)
 			found = append(found, row)

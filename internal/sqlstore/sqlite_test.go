@@ -17,7 +17,13 @@ import (
 // openFile opens the database in the file at path until the test ends.
 func openFile(tb testing.TB, path string) *Store {
 	tb.Helper()
-	s, err := Open(context.Background(), "sqlite:"+path)
+	return openURL(tb, "sqlite:"+path)
+}
+
+// openURL opens a database until the test ends.
+func openURL(tb testing.TB, url string) *Store {
+	tb.Helper()
+	s, err := Open(context.Background(), url)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -5,9 +5,17 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/storetest"
 )
+
+func TestPostgres(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) func() (store.Store, error) {
+		url := pgtest.Database(t)
+		return func() (store.Store, error) { return Open(context.Background(), url) }
+	})
+}
 
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() (store.Store, error) {
