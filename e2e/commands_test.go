@@ -12,7 +12,7 @@ import (
 // other people's writes meanwhile.
 func TestTheCommandLineTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
-	s := serve(t, setup{env: append(cheap, withAdmin...)})
+	s := serve(t, setup{env: append(append(cheap, withAdmin...), unlimited)})
 	stopWriting := s.keepBusy(t, 4)
 	for round := range commandRounds {
 		name := fmt.Sprintf("Anna%d", round)

@@ -10,8 +10,10 @@ const (
 	crashFewest     = 100 // milliseconds of writing before a kill, at least
 	crashMost       = 500 // and at most
 	registrations   = 320 // of 32 clients together, for one count of fsyncs
+	sharedBy        = 2   // so many must share a flush on average; few registrations on a busy machine share less
 	alone           = 40  // of one client, for comparison
 	loginsOfEach    = 60  // for each way a login can fail
+	refreshRaces    = 20  // of a refresh with logout-all
 	commandRounds   = 2
 	doubleStarts    = 2
 	loginMemory     = "64" // KiB of one hash where the time of a login is looked at

@@ -10,8 +10,10 @@ const (
 	crashFewest     = 100
 	crashMost       = 1500
 	registrations   = 6400
+	sharedBy        = 5
 	alone           = 500
 	loginsOfEach    = 1000
+	refreshRaces    = 1000
 	commandRounds   = 50
 	doubleStarts    = 20
 	loginMemory     = "19456" // the default

@@ -11,55 +11,78 @@ import (
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk/internal/pgtest"
 	// For the driver of SQLite, which it registers.
 	_ "github.com/propusk/propusk/internal/sqlstore"
 )
 
 const crashWriters = 32
 
-// Writers register, edit, change passwords and log in until the server is killed in the middle of it, again and again over one file.
+// Writers register, log in, edit, refresh their tokens and change passwords until the server is killed in the middle of it, again and again over one file.
 // After each crash what was answered is there, and what was not is there as a whole or not at all.
 //
 // A killed process loses nothing that it has handed to the kernel. So this shows that answers come after the commit, and that a commit
 // is whole; that it is on the disk by then is for TestAnAnswerIsOnTheDisk to show.
 func TestACrashLosesNothingThatWasAnswered(t *testing.T) {
-	dir := t.TempDir()
+	t.Run("SQLite", func(t *testing.T) {
+		dir := t.TempDir()
+		crashServers(t, setup{dir: dir, env: cheap, args: unlimited})
+		isSound(t, dir+"/propusk.db")
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		crashServers(t, setup{env: cheap, args: append([]string{"--database", pgtest.Start(t).Database(t)}, unlimited...)})
+	})
+}
+
+// unlimited lets writers log in as often as they like.
+var unlimited = []string{"--access-log", "off", "--login-limit", "off"}
+
+// crashServers kills one server after the other.
+func crashServers(t *testing.T, s setup) {
+	t.Helper()
+	crash(t, func(writers []*crashWriter) *server {
+		first := serve(t, s)
+		write(t, writers, first.client, first.kill)
+		return serve(t, s)
+	}, func(s *server) { s.stop(t) })
+}
+
+// crash lets everybody write through a crash in each round, and then look at what is there.
+func crash(t *testing.T, disaster func([]*crashWriter) *server, afterwards func(*server)) {
+	t.Helper()
 	writers := make([]*crashWriter, crashWriters)
 	for i := range writers {
 		writers[i] = &crashWriter{number: i}
 	}
 	var total crashCount
 	for round := range crashRounds {
-		s := serve(t, setup{dir: dir, env: cheap, args: []string{"--access-log", "off"}})
-		s.write(t, writers)
-		again := serve(t, setup{dir: dir, env: cheap, args: []string{"--access-log", "off"}})
+		again := disaster(writers)
 		var count crashCount
 		inParallel(writers, func(w *crashWriter) { w.check(t, again.client, &count) })
 		t.Logf("round %2d: %d writes answered so far; of %d under way at the kill %d had happened; %d accounts, %d sessions looked at",
 			round+1, answered(writers), count.pending.Load(), count.kept.Load(), count.accounts.Load(), count.sessions.Load())
 		total.pending.Add(count.pending.Load())
 		total.kept.Add(count.kept.Load())
-		again.stop(t)
+		afterwards(again)
 		if t.Failed() {
 			t.FailNow()
 		}
 	}
 	t.Logf("%d crashes, %d writes answered, none lost; of %d under way at a kill %d had happened, none by half",
 		crashRounds, answered(writers), total.pending.Load(), total.kept.Load())
-	isSound(t, dir+"/propusk.db")
 }
 
-// write lets everybody write and kills the server at some moment.
-func (s *server) write(t *testing.T, writers []*crashWriter) {
+// write lets everybody write, and kills at some moment.
+func write(t *testing.T, writers []*crashWriter, c *client, kill func()) {
 	t.Helper()
 	before, after := answered(writers), time.Duration(crashFewest+rand.IntN(crashMost-crashFewest))*time.Millisecond
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
 		<-time.After(after) // the moment is to be any
-		s.kill()
+		kill()
 	}()
-	inParallel(writers, func(w *crashWriter) { w.write(t, s.client) })
+	inParallel(writers, func(w *crashWriter) { w.write(t, c) })
 	<-killed
 	if answered(writers) == before {
 		t.Errorf("nothing was answered in %v: this says nothing", after)
@@ -98,24 +121,46 @@ type crashAccount struct {
 	email, userID string
 	password      string
 	shown         profile
-	// sessions are tokens that open something, ended those that do not any more.
-	sessions, ended []string
+	// sessions are those that are open, ended those that are not any more.
+	sessions, ended []*crashSession
 	// pending is the request that was not answered; nil when all were.
 	pending *pendingWrite
 }
+
+// crashSession is what a login has given; refresh is "" once its answer was lost.
+type crashSession struct{ access, refresh string }
 
 // profile is what one edit changes at once.
 type profile struct{ name, lastName, slug string }
 
 func (p profile) body() form { return form{"name": p.name, "last_name": p.lastName, "slug": p.slug} }
 
-// pendingWrite is one of the four, as it would be after the answer.
+// pendingWrite is one of the five, as it would be after the answer.
 type pendingWrite struct {
 	registers bool
-	logsIn    bool
 	edits     *profile
-	// password is the new one, changed in the session of token by.
-	password, by string
+	// opens is the session of a login.
+	opens *crashSession
+	// refreshes is a session of which refreshed will be what is left of it.
+	refreshes, refreshed *crashSession
+	// password is the new one, changed in session by.
+	password string
+	by       *crashSession
+}
+
+func (p pendingWrite) String() string {
+	switch {
+	case p.registers:
+		return "the registration"
+	case p.edits != nil:
+		return "an edit"
+	case p.opens != nil:
+		return "a login"
+	case p.refreshes != nil:
+		return "a refresh"
+	default:
+		return "a change of password"
+	}
 }
 
 // write sends requests until one is not answered.
@@ -123,11 +168,11 @@ func (w *crashWriter) write(t *testing.T, c *client) {
 	for {
 		a := w.next()
 		got, err := a.send(c)
-		if err != nil {
+		if err != nil || got.status == http.StatusServiceUnavailable { // which says that it may have happened or not
 			return
 		}
 		if got.status >= http.StatusMultipleChoices {
-			t.Errorf("%s: %+v was answered with %v", a.email, *a.pending, got)
+			t.Errorf("%s: %v was answered with %v", a.email, a.pending, got)
 			return
 		}
 		a.happened()
@@ -149,15 +194,21 @@ func (w *crashWriter) next() *crashAccount {
 	}
 	a := w.accounts[rand.IntN(len(w.accounts))]
 	a.pending = &pendingWrite{}
-	switch n := rand.IntN(3); {
-	case n == 0 || len(a.sessions) == 0:
-		a.pending.logsIn = true
+	if len(a.sessions) == 0 {
+		a.pending.opens = &crashSession{}
+		return a
+	}
+	session := a.sessions[rand.IntN(len(a.sessions))]
+	switch n := rand.IntN(4); {
+	case n == 0:
+		a.pending.opens = &crashSession{}
 	case n == 1:
 		mark := fmt.Sprintf("%d-%x", w.number, rand.Uint64())
 		a.pending.edits = &profile{name: "Name " + mark, lastName: "Last name " + mark, slug: "slug-" + mark}
+	case n == 2 && session.refresh != "":
+		a.pending.refreshes, a.pending.refreshed = session, &crashSession{}
 	default:
-		a.pending.password = fmt.Sprintf("the password number %d", rand.Uint64())
-		a.pending.by = a.sessions[rand.IntN(len(a.sessions))]
+		a.pending.password, a.pending.by = fmt.Sprintf("the password number %d", rand.Uint64()), session
 	}
 	return a
 }
@@ -166,16 +217,23 @@ func (w *crashWriter) next() *crashAccount {
 func (a *crashAccount) send(c *client) (got answer, err error) {
 	switch p := a.pending; {
 	case p.registers:
-		got, err = a.register(c)
-	case p.logsIn:
-		got, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
-		p.by = got.text("access_token")
+		return a.register(c)
 	case p.edits != nil:
-		got, err = c.try("PATCH", "/api/users/me", a.sessions[0], p.edits.body())
+		return c.try("PATCH", "/api/users/me", a.sessions[0].access, p.edits.body())
+	case p.opens != nil:
+		got, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+		*p.opens = sessionOf(got)
+	case p.refreshes != nil:
+		got, err = c.try("POST", "/api/users/refresh", "", form{"refresh_token": p.refreshes.refresh})
+		*p.refreshed = sessionOf(got)
 	default:
-		got, err = c.try("POST", "/api/users/change-password", p.by, form{"current_password": a.password, "new_password": p.password})
+		return c.try("POST", "/api/users/change-password", p.by.access, form{"current_password": a.password, "new_password": p.password})
 	}
 	return got, err
+}
+
+func sessionOf(a answer) crashSession {
+	return crashSession{access: a.text("access_token"), refresh: a.text("refresh_token")}
 }
 
 func (a *crashAccount) register(c *client) (answer, error) {
@@ -187,18 +245,19 @@ func (a *crashAccount) register(c *client) (answer, error) {
 
 // happened makes what was pending the present state.
 func (a *crashAccount) happened() {
-	p := a.pending
-	a.pending = nil
-	switch {
+	switch p := a.pending; {
 	case p.registers:
-	case p.logsIn:
-		a.sessions = append(a.sessions, p.by)
 	case p.edits != nil:
 		a.shown = *p.edits
+	case p.opens != nil:
+		a.sessions = append(a.sessions, p.opens)
+	case p.refreshes != nil:
+		*p.refreshes = *p.refreshed
 	default:
-		a.ended = append(a.ended, slices.DeleteFunc(a.sessions, func(token string) bool { return token == p.by })...)
-		a.password, a.sessions = p.password, []string{p.by}
+		a.ended = append(a.ended, slices.DeleteFunc(a.sessions, func(s *crashSession) bool { return s == p.by })...)
+		a.password, a.sessions = p.password, []*crashSession{p.by}
 	}
+	a.pending = nil
 }
 
 // check looks at every account of the writer, and goes on from what it finds.
@@ -225,10 +284,12 @@ func (a *crashAccount) settle(c *client) (happened bool, err error) {
 	switch p := a.pending; {
 	case p.registers:
 		happened, err = a.settleRegistration(c)
-	case p.logsIn: // a session whose token nobody has
+	case p.opens != nil: // a session whose tokens nobody has
+	case p.refreshes != nil:
+		p.refreshes.refresh = "" // it may have been replaced by one that nobody has; the access token is as good as before
 	case p.edits != nil:
 		var me answer
-		me, err = c.try("GET", "/api/users/me", a.sessions[0], nil)
+		me, err = c.try("GET", "/api/users/me", a.sessions[0].access, nil)
 		happened = me.text("name") == p.edits.name
 	default:
 		var in answer
@@ -268,9 +329,9 @@ func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
 		t.Errorf("%s cannot log in any more: %v %v", a.email, in, err)
 		return
 	}
-	for _, token := range append([]string{in.text("access_token")}, a.sessions...) {
+	for _, session := range append([]*crashSession{{access: in.text("access_token")}}, a.sessions...) {
 		count.sessions.Add(1)
-		me, err := c.try("GET", "/api/users/me", token, nil)
+		me, err := c.try("GET", "/api/users/me", session.access, nil)
 		shown := profile{name: me.text("name"), lastName: me.text("last_name"), slug: me.text("slug")}
 		switch {
 		case err != nil || me.status != http.StatusOK:
@@ -280,10 +341,18 @@ func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
 		case shown != a.shown:
 			t.Errorf("%s has the profile %+v, and its owner was told %+v", a.email, shown, a.shown)
 		}
+		if session.refresh == "" {
+			continue
+		}
+		again, err := c.try("POST", "/api/users/refresh", "", form{"refresh_token": session.refresh})
+		if err != nil || again.status != http.StatusOK {
+			t.Errorf("%s: a refresh token that was answered is lost: %v %v", a.email, again, err)
+		}
+		*session = sessionOf(again)
 	}
-	for _, token := range a.ended {
+	for _, session := range a.ended {
 		count.sessions.Add(1)
-		if me, err := c.try("GET", "/api/users/me", token, nil); err != nil || me.status != http.StatusUnauthorized {
+		if me, err := c.try("GET", "/api/users/me", session.access, nil); err != nil || me.status != http.StatusUnauthorized {
 			t.Errorf("%s: a session that a change of password had ended is back: %v %v", a.email, me, err)
 		}
 	}

@@ -80,8 +80,11 @@ type setup struct {
 	under []string
 }
 
-// cheap makes hashing cost next to nothing.
+// cheap makes hashing cost next to nothing, and queues long enough for whatever is asked here.
 var cheap = []string{"PROPUSK_PASSWORD_MEMORY=64", "PROPUSK_PASSWORD_ITERATIONS=1", "PROPUSK_PASSWORD_SLOTS=4", "PROPUSK_PASSWORD_QUEUE=100"}
+
+// unlimited lets one client fail to log in as often as it likes.
+const unlimited = "PROPUSK_LOGIN_LIMIT=off"
 
 // The administrator of servers that are told one.
 const (

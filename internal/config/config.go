@@ -19,7 +19,7 @@ import (
 type Config struct {
 	// Listen is HOST:PORT; port 0 takes a free one.
 	Listen string
-	// Database is sqlite:PATH.
+	// Database is sqlite:PATH or postgres://….
 	Database string
 
 	// AdminEmail and AdminPassword make the first administrator while there is none.
@@ -102,7 +102,7 @@ func Default() *Config {
 // all is the one list of settings.
 func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 	group(Database, func(fs *pflag.FlagSet) {
-		fs.StringVar(&c.Database, "database", "sqlite:propusk.db", "where everything is kept: sqlite:`PATH`")
+		fs.StringVar(&c.Database, "database", "sqlite:propusk.db", "`URL` of where everything is kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	})
 	group(Admin, func(fs *pflag.FlagSet) {
 		fs.StringVar(&c.AdminEmail, "admin-email", "", "e-mail `ADDRESS` of the first administrator; looked at only while there is none")
@@ -240,7 +240,7 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		want string
 	}{
 		{"listen", validListen(c.Listen), "must be HOST:PORT, such as 127.0.0.1:8000 or :8000"},
-		{"database", strings.HasPrefix(c.Database, "sqlite:") && len(c.Database) > len("sqlite:"), "must be sqlite:PATH"},
+		{"database", validDatabase(c.Database), "must be sqlite:PATH or postgres://USER@HOST/DATABASE"},
 		{"admin-email", (c.AdminEmail == "") == (c.AdminPassword == ""), "and admin-password must be set together"},
 		{"secret-key", c.SecretKey == "" || len(c.SecretKey) >= 32, "must have at least 32 bytes: make one with openssl rand -base64 32"},
 		{"issuer", c.Issuer != "" && len(c.Issuer) <= 200, "must have 1 to 200 bytes"},
@@ -260,6 +260,12 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+func validDatabase(url string) bool {
+	return slices.ContainsFunc([]string{"sqlite:", "postgres://", "postgresql://"}, func(scheme string) bool {
+		return strings.HasPrefix(url, scheme) && len(url) > len(scheme)
+	})
 }
 
 func validListen(address string) bool {

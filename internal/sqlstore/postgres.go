@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"golang.org/x/sync/semaphore"
-	"os"
 
 	"github.com/propusk/propusk/internal/store"
 )
@@ -22,10 +20,7 @@ import (
 type postgresEngine struct {
 	db    *sql.DB
 	conns connections
-
-	turns       *semaphore.Weighted
-	together    int64
-	crowdedTill atomic.Int64
+	turns turns
 
 	commits, updates, conflicts atomic.Uint64
 
@@ -47,9 +42,8 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 	if _, err := u.migrate(ctx); err != nil {
 		return nil, err
 	}
-	e := &postgresEngine{conns: connections{config: u.within(connectPatience)}}
-	e.together = int64(u.conns / 2)
-	e.turns = semaphore.NewWeighted(e.together)
+	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
+	e := &postgresEngine{conns: connections{config: u.within(connectPatience)}, turns: newTurns(u.conns / 2)}
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)
@@ -153,67 +147,55 @@ func twice(do func() error, may func() bool) error {
 	return err
 }
 
-// Updates are serializable transactions, so no closure has to know which of the rows that it read, or did not find, another may be
-// changing. PostgreSQL does not make them wait for each other: it fails those that cannot have run one after the other. It also fails
-// some that could, since it remembers what was read by page of an index, and on a small or busy table it can fail most of them, again
-// and again. So an Update runs together with others first, and if it fails because of them once more alone, while the others wait.
-// Then nothing can be in its way, and many that fight over one row cost two attempts each, not more and more.
-//
-// Both are locks on a table that is there for nothing else: LOCK TABLE is the one way to wait that does not settle what the
-// transaction will see. An advisory lock would be waited for in a statement that has its snapshot already.
-const (
-	together = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN ROW SHARE MODE"
-	alone    = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN EXCLUSIVE MODE"
-)
-
-// maxAttempts bounds an Update that fails even alone, because of programs that do not take turns, or whose connections break.
+// maxAttempts bounds an Update that fails even alone, because of programs that do not take turns.
 const maxAttempts = 5
 
-// update implements engine. The statements run on a context that nobody ends: ending one would end its connection too.
+// update implements engine. What failed because of others is run again alone, and what lost its connection once more.
 func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, querier) error) error {
 	if err := e.enter(); err != nil {
 		return err
 	}
 	defer e.leave()
 	e.updates.Add(1)
-	begin, broken := together, false
+	how, broken := together, false
 	for attempt := 1; ; attempt++ {
-		if time.Now().UnixNano() < e.crowdedTill.Load() { begin = alone }
-		weight := int64(1)
-		if begin == alone { weight = e.together }
-		if err := e.turns.Acquire(ctx, weight); err != nil { return err }
-		l, err := e.attempt(ctx, begin, fn)
-		e.turns.Release(weight)
+		failure, err := e.attempt(ctx, how, fn)
 		switch {
 		case err == nil:
 			e.commits.Add(1)
 			return nil
-		case l == nil || attempt == maxAttempts:
+		case attempt == maxAttempts:
 			return err
-		case isLost(l.failure) && !broken:
-			broken = true
-		case l.obstructed(begin):
+		case how.obstructed(failure):
 			e.conflicts.Add(1)
-			if crowdFor > 0 { e.crowdedTill.Store(time.Now().Add(crowdFor).UnixNano()) }
-			begin = alone
+			how = alone
+		case isLost(failure) && !broken:
+			broken = true
 		default:
 			return err
 		}
 	}
 }
 
-// attempt runs fn in a transaction. The link that it returns, when it had one, tells what went wrong.
-func (e *postgresEngine) attempt(ctx context.Context, begin string, fn func(context.Context, querier) error) (*link, error) {
-	waiting, stop := e.conns.watch(ctx)
-	defer stop()
+// attempt runs fn in a transaction. Beside the answer to the caller it returns the first failure of a statement, as the driver told it,
+// unless another attempt could do harm.
+func (e *postgresEngine) attempt(ctx context.Context, how turn, fn func(context.Context, querier) error) (failure, err error) {
+	waiting, stopWaiting := e.conns.watch(ctx)
+	defer stopWaiting()
+	endTurn, err := e.turns.take(waiting, how)
+	if err != nil {
+		return nil, err
+	}
+	defer endTurn()
 	l, err := e.lend(waiting)
 	if err != nil {
 		return nil, err
 	}
 	defer l.release()
-	if err := l.begin(waiting, begin); err != nil {
-		return l, err
+	if err := l.begin(waiting, how); err != nil {
+		return l.failure, err
 	}
+	// Whatever becomes of the caller: to end the context of a statement is to end its connection.
 	always, stop := e.conns.watch(context.WithoutCancel(ctx))
 	defer stop()
 	committed := false
@@ -222,13 +204,15 @@ func (e *postgresEngine) attempt(ctx context.Context, begin string, fn func(cont
 			l.rollback()
 		}
 	}()
-	if err = fn(always, l); err == nil {
-		err = l.commit(always)
-		committed = err == nil
-	} else if isSilent(always) {
-		return nil, ended(always)
+	if err = fn(always, l); err != nil {
+		if isSilent(always) {
+			return nil, ended(always)
+		}
+		return l.failure, err
 	}
-	return l, err
+	err = l.commit(always)
+	committed = err == nil
+	return l.failure, err
 }
 
 // translate implements engine.
@@ -293,5 +277,3 @@ func (e *postgresEngine) close() error {
 	e.running.Wait()
 	return err
 }
-
-var crowdFor, _ = time.ParseDuration(os.Getenv("CROWD"))

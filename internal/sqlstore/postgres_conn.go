@@ -216,11 +216,11 @@ func (l *link) broken() bool {
 	}) != nil
 }
 
-// begin starts a transaction for an Update and waits for its turn.
-func (l *link) begin(ctx context.Context, text string) error {
+// begin starts a transaction for an Update and waits for its turn among all nodes.
+func (l *link) begin(ctx context.Context, how turn) error {
 	waiting, cancel := context.WithTimeout(ctx, writerPatience)
 	defer cancel()
-	_, err := l.exec(waiting, text)
+	_, err := l.exec(waiting, how.begin)
 	switch {
 	case err == nil:
 		return nil
@@ -253,18 +253,6 @@ func (l *link) commit(ctx context.Context) error {
 	_ = l.judge(ctx, err)
 	l.failure = nil // or else it would be tried again
 	return outcomeUnknown(err)
-}
-
-// obstructed reports whether the transaction, begun like this, failed because of others. Of those that run together one may see that a
-// unique key is taken, and not the row that took it; only alone that is an answer.
-func (l *link) obstructed(begin string) bool {
-	switch postgresCode(l.failure) {
-	case "40001", "40P01":
-		return true
-	case "23505":
-		return begin == together
-	}
-	return false
 }
 
 // rollback ends the transaction without a trace. A connection that fails to is closed, which does it too.

@@ -1,0 +1,67 @@
+package sqlstore
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// turn is how an Update runs beside others.
+//
+// Updates are serializable transactions, so no closure has to know which of the rows that it read, or did not find, another may be
+// changing. PostgreSQL does not make them wait for each other: it fails those that cannot have run one after the other, and some that
+// could, since it remembers what was read by page of an index. On a small or busy table it may fail nearly all of them, again and
+// again. So an Update first runs together with others; if it fails because of them, it runs once more alone, while the others wait,
+// and nothing can be in its way. Many that fight over one row cost two attempts each, and not more the more they are.
+type turn struct {
+	// begin locks a table that is there for nothing else, because LOCK TABLE is the one way to wait that does not settle what the
+	// transaction will see: an advisory lock would be waited for in a statement that has its snapshot already.
+	begin string
+	alone bool
+}
+
+var (
+	together = turn{begin: "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN ROW SHARE MODE"}
+	alone    = turn{begin: "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN EXCLUSIVE MODE", alone: true}
+)
+
+// obstructed reports whether a transaction failed because of others. One of several that run together may learn that a unique key is
+// taken and not see the row that took it; only to one that runs alone is that an answer.
+func (t turn) obstructed(failure error) bool {
+	switch postgresCode(failure) {
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return true
+	case "23505": // unique_violation
+		return !t.alone
+	}
+	return false
+}
+
+// turns are the queue of this process: its Updates line up here, first come, first served, and not in the database, where each would
+// hold a connection meanwhile and take longer to wake.
+type turns struct {
+	free  *semaphore.Weighted
+	width int64
+}
+
+func newTurns(width int) turns {
+	return turns{semaphore.NewWeighted(int64(width)), int64(width)}
+}
+
+// take waits for a turn and returns how to end it.
+func (t turns) take(ctx context.Context, how turn) (end func(), err error) {
+	width := int64(1)
+	if how.alone {
+		width = t.width
+	}
+	waiting, cancel := context.WithTimeout(ctx, writerPatience)
+	defer cancel()
+	switch err := t.free.Acquire(waiting, width); {
+	case err == nil:
+		return func() { t.free.Release(width) }, nil
+	case ctx.Err() != nil:
+		return nil, ended(ctx)
+	default:
+		return nil, unavailable(errBusy)
+	}
+}
