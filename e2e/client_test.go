@@ -14,6 +14,8 @@ import (
 type client struct {
 	url  string
 	http *http.Client
+	// forwarded is for whom a proxy would have passed the request on; "" for itself.
+	forwarded string
 }
 
 func newClient(t *testing.T, url string) *client {
@@ -21,6 +23,19 @@ func newClient(t *testing.T, url string) *client {
 	t.Cleanup(transport.CloseIdleConnections)
 	return &client{url: url, http: &http.Client{Transport: transport, Timeout: patience}}
 }
+
+// from is the same client at another address, as seen through a proxy that the server trusts.
+func (c *client) from(address string) *client {
+	elsewhere := *c
+	elsewhere.forwarded = address
+	return &elsewhere
+}
+
+// trustingUs has the server believe what this test says of where clients are.
+var trustingUs = []string{"--trusted-proxies", "127.0.0.1"}
+
+// somewhere is an address of its own for each n.
+func somewhere(n int) string { return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255) }
 
 // answer is what came back, read to its end.
 type answer struct {
@@ -63,6 +78,9 @@ func (c *client) try(method, path, token string, body any) (answer, error) {
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	if c.forwarded != "" {
+		request.Header.Set("X-Forwarded-For", c.forwarded)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -9,71 +9,87 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 )
 
+// What the flood may do to others.
+const (
+	floodFor     = 20 * time.Second
+	floodTick    = 2 * time.Millisecond  // between logins: 500 a second
+	readTick     = 20 * time.Millisecond // between reads: 50 a second
+	readSuccess  = 0.999
+	readSlowest  = 25 * time.Millisecond // of 99 in a hundred
+	hashMemory   = 19                    // MiB
+	memoryBeside = 64                    // MiB
+	floodPeople  = 50
+)
+
 // A flood of logins makes logins wait and be refused. It does not keep those who are logged in from their work, nor eat the memory.
 func TestAFloodOfLoginsHurtsNobodyElse(t *testing.T) {
-	const (
-		during   = 20 * time.Second
-		people   = 50
-		mostRSS  = 64 // MiB beside the hashes
-		hashSize = 19 // MiB
-		slowest  = 25 * time.Millisecond
-		success  = 0.999
-	)
-	slots := max(1, runtime.NumCPU()-1)
-	s := serve(t, setup{args: []string{"--password-slots", strconv.Itoa(slots)}})
-	for i := range people {
-		s.register(t, fmt.Sprintf("Person%d", i))
-	}
-	token := s.login(t, address("Person0"), ordinaryPassword)
-	idle := s.every(20*time.Millisecond, during/4, func(c *client, _ int) (answer, error) { return c.try("GET", "/api/users/me", token, nil) })
-
-	var flood, reads record
-	var both sync.WaitGroup
-	both.Go(func() {
-		flood = s.every(2*time.Millisecond, during, func(c *client, n int) (answer, error) {
-			login := form{"email": address(fmt.Sprintf("Person%d", n%people)), "password": ordinaryPassword}
+	t.Run("that is not limited", func(t *testing.T) {
+		flood(t, []string{"--login-limit", "off"}, func(c *client, n int) (answer, error) {
+			login := form{"email": address(fmt.Sprintf("Person%d", n%floodPeople)), "password": ordinaryPassword}
 			if n%2 == 0 {
 				login["password"] = "a perfectly wrong sentence"
 			}
 			return c.try("POST", "/api/users/login", "", login)
 		})
 	})
-	both.Go(func() {
-		reads = s.every(20*time.Millisecond, during, func(c *client, _ int) (answer, error) { return c.try("GET", "/api/users/me", token, nil) })
+	// Each login from another address, and every other one for another account: the limit never says no, and has the most to write.
+	t.Run("from everywhere", func(t *testing.T) {
+		flood(t, trustingUs, func(c *client, n int) (answer, error) {
+			login := form{"email": address(fmt.Sprintf("Person%d", n%floodPeople)), "password": ordinaryPassword}
+			if n%2 == 0 {
+				login["email"] = address(fmt.Sprintf("Stranger%d", n))
+			}
+			return c.from(somewhere(n)).try("POST", "/api/users/login", "", login)
+		})
 	})
+}
+
+func flood(t *testing.T, args []string, login func(*client, int) (answer, error)) {
+	s := serve(t, setup{args: args})
+	for i := range floodPeople {
+		s.register(t, fmt.Sprintf("Person%d", i))
+	}
+	token := s.login(t, address("Person0"), ordinaryPassword)
+	me := func(c *client, _ int) (answer, error) { return c.try("GET", "/api/users/me", token, nil) }
+	before := s.every(readTick, floodFor/4, me)
+
+	var logins, reads record
+	var both sync.WaitGroup
+	both.Go(func() { logins = s.every(floodTick, floodFor, login) })
+	both.Go(func() { reads = s.every(readTick, floodFor, me) })
 	both.Wait()
-	peak := s.memory(t, "VmHWM")
+	slots, peak := max(1, runtime.NumCPU()-1), s.memory(t, "VmHWM")
+	most := float64(3*slots*hashMemory + memoryBeside)
 
-	t.Logf("me, before the flood: %v", idle)
+	t.Logf("me, before the flood: %v", before)
 	t.Logf("me, beside the flood: %v", reads)
-	t.Logf("logins:               %v", flood)
-	t.Logf("memory at its peak: %.0f MiB, with %d slots", peak, slots)
+	t.Logf("logins:               %v", logins)
+	t.Logf("memory at its peak: %.0f MiB of %.0f allowed, with %d slots", peak, most, slots)
 
-	if share := float64(reads.statuses[http.StatusOK]) / float64(len(reads.times)); share < success {
-		t.Errorf("%.2f %% of the reads succeeded, want %.1f %%", 100*share, 100*success)
+	if share := float64(reads.statuses[http.StatusOK]) / float64(len(reads.times)); share < readSuccess {
+		t.Errorf("%.2f %% of the reads succeeded, want %.1f %%", 100*share, 100*readSuccess)
 	}
-	if got := percentile(0.99, reads.times); got > slowest {
-		t.Errorf("one read in a hundred took %v or longer, want at most %v", got, slowest)
+	if got := percentile(0.99, reads.times); got > readSlowest {
+		t.Errorf("one read in a hundred took %v or longer, want at most %v", got, readSlowest)
 	}
-	if most := float64(3*slots*hashSize + mostRSS); peak > most {
+	if peak > most {
 		t.Errorf("the server took %.0f MiB, want at most %.0f", peak, most)
 	}
-	for status := range flood.statuses {
+	for status := range logins.statuses {
 		if !slices.Contains([]int{http.StatusOK, http.StatusUnauthorized, http.StatusServiceUnavailable}, status) {
 			t.Errorf("a login was answered with %d", status)
 		}
 	}
-	if flood.statuses[http.StatusServiceUnavailable] == 0 {
+	if logins.statuses[http.StatusServiceUnavailable] == 0 {
 		t.Errorf("no login was refused: this was no flood")
 	}
-	if flood.withoutRetryAfter > 0 {
-		t.Errorf("%d refusals do not say when to come back", flood.withoutRetryAfter)
+	if logins.withoutRetryAfter > 0 {
+		t.Errorf("%d refusals do not say when to come back", logins.withoutRetryAfter)
 	}
 	s.stop(t)
 }

@@ -11,7 +11,7 @@ import (
 // PostgreSQL is killed while thirty-two write; the server goes on, and finds everything that it had answered.
 func TestACrashOfPostgresLosesNothingThatWasAnswered(t *testing.T) {
 	postgres := pgtest.Start(t)
-	s := serve(t, setup{env: cheap, args: append([]string{"--database", postgres.Database(t)}, unlimited...)})
+	s := serve(t, setup{env: append(cheap, unlimited), args: append([]string{"--database", postgres.Database(t)}, quiet...)})
 	crash(t, func(writers []*crashWriter) *server {
 		write(t, writers, s.client, func() { postgres.Kill(t) })
 		postgres.Restart(t)

@@ -14,11 +14,11 @@ func eachEngine(t *testing.T, story func(t *testing.T, s *server)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		story(t, serve(t, setup{env: cheap, args: unlimited}))
+		story(t, serve(t, setup{env: append(cheap, unlimited), args: quiet}))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		story(t, serve(t, setup{env: cheap, args: append([]string{"--database", pgtest.Database(t)}, unlimited...)}))
+		story(t, serve(t, setup{env: append(cheap, unlimited), args: append([]string{"--database", pgtest.Database(t)}, quiet...)}))
 	})
 }
 

@@ -68,49 +68,54 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 }
 
 func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, listener net.Listener, started func()) error {
-	proxies, err := config.Networks(c.TrustedProxies)
+	door, err := a.door(c, log)
 	if err != nil {
 		return err
 	}
-	door := &rest.Door{
-		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
-		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
-		ShowMetrics: c.MetricsListen == "",
+	servers := map[*http.Server]net.Listener{newServer(log, door.Handler()): listener}
+	if c.MetricsListen != "" {
+		apart, err := net.Listen("tcp", c.MetricsListen)
+		if err != nil {
+			return fmt.Errorf("cannot listen on %s for metrics: %w", c.MetricsListen, err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", door.Metrics.Handler())
+		servers[newServer(log, mux)] = apart
 	}
-	server := newServer(log, door.Handler())
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { a.Sessions.Run(background) })
 	defer running.Wait()
 	defer stop()
 
-	failed := make(chan error, 2)
-	if c.MetricsListen != "" {
-		metrics, err := net.Listen("tcp", c.MetricsListen)
-		if err != nil {
-			return fmt.Errorf("cannot listen on %s for metrics: %w", c.MetricsListen, err)
-		}
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", door.Metrics.Handler())
-		side := newServer(log, mux)
-		defer side.Close()
-		go func() { failed <- side.Serve(metrics) }()
+	failed := make(chan error, len(servers))
+	for server, on := range servers {
+		go func() { failed <- server.Serve(on) }()
 	}
-	go func() { failed <- server.Serve(listener) }()
 	started()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping", "waiting_at_most", c.ShutdownTimeout)
+	log.Info("stopping", "waiting_at_most", c.ShutdownTimeout.String())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		log.Warn("some requests did not finish in time", "error", err)
-		return server.Close()
+	for server := range servers {
+		if err := server.Shutdown(grace); err != nil {
+			log.Warn("some requests did not finish in time", "error", errors.Join(err, server.Close()))
+		}
 	}
 	return nil
+}
+
+func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
+	proxies, err := config.Networks(c.TrustedProxies)
+	return &rest.Door{
+		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
+		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
+		ShowMetrics: c.MetricsListen == "",
+	}, err
 }
 
 func newServer(log *slog.Logger, handler http.Handler) *http.Server {

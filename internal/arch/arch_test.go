@@ -45,11 +45,11 @@ func TestSmallTrees(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := ""
+			var got strings.Builder
 			for _, problem := range problems {
-				got += problem + "\n"
+				got.WriteString(problem + "\n")
 			}
-			if diff := cmp.Diff(string(expected), got); diff != "" {
+			if diff := cmp.Diff(string(expected), got.String()); diff != "" {
 				t.Errorf("complaints (-want +got):\n%s", diff)
 			}
 		})

@@ -311,7 +311,7 @@ func family(parent int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, child := range strings.Fields(string(listed)) {
+	for child := range strings.FieldsSeq(string(listed)) {
 		pid, err := strconv.Atoi(child)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -172,9 +173,7 @@ func detailOf(status int, message string) string {
 // writeProblem answers outside huma.
 func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	p.Title, p.RequestID = http.StatusText(p.Status), recordOf(r.Context()).requestID
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	_ = json.MarshalWrite(w, p)

@@ -285,8 +285,8 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 			t.Errorf("the log holds %q", secret)
 		}
 	}
-	lines := strings.Split(strings.TrimSpace(s.Log.String()), "\n")
-	for _, line := range lines {
+	lines := strings.SplitSeq(strings.TrimSpace(s.Log.String()), "\n")
+	for line := range lines {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("no JSON line: %s", line)
 		}

@@ -100,18 +100,20 @@ func poolSize(config *pgx.ConnConfig) (int, error) {
 
 // suitable refuses a server that Propusk was not made for.
 func suitable(_ context.Context, conn *pgconn.PgConn) error {
-	version := conn.ParameterStatus("server_version") // such as 15.18 (Debian 15.18-0+deb12u1), or 19beta1
-	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
-	if end < 0 {
-		end = len(version)
-	}
-	if major, err := strconv.Atoi(version[:end]); err != nil || major < oldestPostgres {
+	if version := conn.ParameterStatus("server_version"); !newEnough(version) {
 		return fmt.Errorf("the server is PostgreSQL %s, and Propusk needs %d or newer", version, oldestPostgres)
 	}
 	if encoding := conn.ParameterStatus("server_encoding"); encoding != "UTF8" {
 		return fmt.Errorf("the database has encoding %s, and Propusk needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}
 	return nil
+}
+
+// newEnough takes what a server says of itself, such as 15.18 (Debian 15.18-0+deb12u1) or 19beta1.
+func newEnough(version string) bool {
+	digits := version[:len(version)-len(strings.TrimLeft(version, "0123456789"))]
+	major, err := strconv.Atoi(digits)
+	return err == nil && major >= oldestPostgres
 }
 
 // within is the configuration for connections that are made with this patience, unless the URL says connect_timeout.

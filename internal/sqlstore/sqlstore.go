@@ -102,11 +102,15 @@ func Redact(url string) string {
 	if strings.HasPrefix(url, "sqlite:") {
 		return url
 	}
-	scheme, _, _ := strings.Cut(url, ":")
-	if isPostgres(url) {
+	scheme, _, found := strings.Cut(url, ":")
+	switch {
+	case isPostgres(url):
 		return scheme + "://" + redactPostgres(url)
+	case found:
+		return strconv.Quote(scheme) + "…"
+	default:
+		return "…"
 	}
-	return strconv.Quote(scheme) + "…"
 }
 
 // Now implements store.Store.

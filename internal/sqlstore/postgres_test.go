@@ -1,0 +1,371 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/pgtest"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// tell runs statements on the database at url as another program would.
+func tell(tb testing.TB, url, statements string) {
+	tb.Helper()
+	conn, err := pgx.Connect(context.Background(), url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), statements); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// ask gets one value from a connection of the store.
+func ask[T any](tb testing.TB, q querier, question string, args ...any) (answer T) {
+	tb.Helper()
+	err := q.query(context.Background(), func(row *sql.Rows) error { return row.Scan(&answer) }, question, args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer
+}
+
+func TestPostgresOpenRefuses(t *testing.T) {
+	url := pgtest.Database(t)
+	database := url[strings.LastIndex(url, "/"):]
+	host := url[strings.LastIndex(url, "@"):]
+	tell(t, url, `CREATE DATABASE latin ENCODING 'SQL_ASCII' TEMPLATE template0; `)
+	t.Cleanup(func() { tell(t, url, `DROP DATABASE latin`) })
+	tell(t, url, `CREATE ROLE guest LOGIN PASSWORD 'secret'`)
+	t.Cleanup(func() { tell(t, url, `DROP ROLE guest`) })
+
+	for url, tells := range map[string]string{
+		"postgres://postgres:secret" + host:                                  "password authentication failed",
+		strings.Replace(url, database, "/nowhere?secret=secret", 1):          "secret", // replaced below
+		strings.Replace(url, database, "/latin?sslmode=disable", 1):          "needs UTF8",
+		"postgres://guest:secret" + host:                                     "must own the database",
+		"postgres://u:secret@127.0.0.1:1/db":                                 "connection refused",
+		"postgres://u:sec@secret@127.0.0.1:1/db":                             "must look like",
+		"postgres://u:secret/secret@127.0.0.1:1/db":                          "must look like",
+		"postgres://u:secret?secret@127.0.0.1:1/db":                          "must look like",
+		"postgres://u:secret@[::1/db":                                        "must look like",
+		"postgres://u:secret":                                                "must look like",
+		"postgres://u:secret@h/db?sslmode=secret":                            "must look like",
+		"postgresql://u:secret@127.0.0.1:1/db?sslrootcert=/no/such/cert":     "/no/such/cert",
+		"postgresql://u:secret@127.0.0.1:1/db?pool_max_conns=1":              "from 2",
+		"postgresql://u:secret@127.0.0.1:1/db?pool_max_conns=secret":         "from 2",
+		"postgresql://u@127.0.0.1:1/db?password=secret&sslpassword=secret":   "connection refused",
+		"postgresql://127.0.0.1:1,127.0.0.1:2/db?user=u&password=secret":     "connection refused",
+		"postgres:u:secret@127.0.0.1/db":                                     "postgres://USER",
+		"POSTGRES://u:secret@127.0.0.1/db":                                   "postgres://USER",
+		"postgresql://u:%zzsecret@127.0.0.1:1/db":                            "must look like",
+		"postgresql://u:secret@127.0.0.1:1/db?target_session_attrs=whatever": "must look like",
+		"postgresql://u:secret@127.0.0.1:secret/db":                          "must look like",
+		"postgresql://u:secret@127.0.0.1:1/db?connect_timeout=secret":        "must look like",
+		"postgresql://u:secret@127.0.0.1:1/db?options=-csecret%3Dsecret&x=@": "",
+		"postgresql://secret:secret:secret@127.0.0.1:1/db":                   "",
+		"postgresql://u:secret@127.0.0.1:1/secret@secret":                    "",
+	} {
+		if strings.Contains(url, "nowhere") {
+			url, tells = strings.Replace(url, "?secret=secret", "?sslmode=disable", 1), `"nowhere" does not exist`
+		}
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			s.Close()
+			t.Errorf("%q was opened", url)
+			continue
+		}
+		if !strings.Contains(err.Error(), tells) {
+			t.Errorf("%q: %v does not say %q", url, err, tells)
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v tells the password", url, err)
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v is more than a line", url, err)
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for url, want := range map[string]string{
+		"sqlite:a@b":             "sqlite:a@b",
+		"postgres://anna:s@h/db": "postgres://anna@h/db",
+		"postgres://anna:s:s%40@h:5432/db?password=s&x=y": "postgres://anna@h:5432/db",
+		"postgresql://h/db":                        "postgresql://h/db",
+		"postgresql://anna@h":                      "postgresql://anna@h",
+		"postgresql:///db?host=/run":               "postgresql:///db",
+		"postgresql://anna:s@h1:1,h2:2,[::1]:3/db": "postgresql://anna@h1:1,h2:2,[::1]:3/db",
+		"postgresql://anna:s/s@h/db":               "postgresql://…",
+		"postgresql://anna:s@s@h/db":               "postgresql://…",
+		"postgresql://anna:s?s@h/db":               "postgresql://…",
+		"postgresql://anna:s#s@h/db":               "postgresql://…",
+		"postgresql://anna:s":                      "postgresql://…",
+		"mysql://anna:s@h":                         `"mysql"…`,
+		"secret":                                   `…`,
+		"":                                         `…`,
+	} {
+		if got := Redact(url); got != want {
+			t.Errorf("%q is shown as %q, want %q", url, got, want)
+		}
+	}
+}
+
+func TestPostgresVersions(t *testing.T) {
+	for version, ok := range map[string]bool{
+		"15.18 (Debian 15.18-0+deb12u1)": true, "15": true, "19beta1": true, "14.9": false, "9.6.24": false, "": false, "devel": false,
+	} {
+		if got := newEnough(version); got != ok {
+			t.Errorf("version %q is new enough: %v", version, got)
+		}
+	}
+}
+
+func TestPostgresManyOpenAtOnce(t *testing.T) {
+	url := pgtest.Database(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := Open(context.Background(), url)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := errors.Join(s.Ready(t.Context()), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	q := openURL(t, url).engine
+	if all, distinct := ask[int](t, q, `SELECT count(*) FROM schema_version`),
+		ask[int](t, q, `SELECT count(DISTINCT version_id) FROM schema_version`); all != distinct || all < 2 {
+		t.Errorf("schema_version holds %d rows of %d versions", all, distinct)
+	}
+}
+
+func TestPostgresNewerSchemaIsRefused(t *testing.T) {
+	url := pgtest.Database(t)
+	if _, err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, url, `INSERT INTO schema_version (version_id, is_applied) VALUES (9999, true)`)
+	s, err := Open(t.Context(), url)
+	if err == nil {
+		s.Close()
+		t.Fatal("a schema of version 9999 was opened")
+	}
+	if !strings.Contains(err.Error(), "9999") || !strings.Contains(err.Error(), "newer Propusk") {
+		t.Errorf("%v does not tell what to do", err)
+	}
+}
+
+func TestPostgresSettings(t *testing.T) {
+	url := pgtest.Database(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.LastIndex(url, "?")]
+	tell(t, url, `ALTER DATABASE `+name+` SET synchronous_commit = off; ALTER DATABASE `+name+` SET timezone = 'Asia/Tokyo'`)
+	s := openURL(t, url+"&pool_max_conns=3&application_name=here")
+	for setting, want := range map[string]string{
+		"synchronous_commit": "on", "timezone": "UTC", "application_name": "here", "client_encoding": "UTF8", "jit": "off",
+		"statement_timeout": "30s", "idle_in_transaction_session_timeout": "4s",
+	} {
+		if got := ask[string](t, s.engine, "SHOW "+setting); got != want {
+			t.Errorf("%s is %s, want %s", setting, got, want)
+		}
+	}
+	if got := s.Stats().Pool.MaxOpenConnections; got != 3 {
+		t.Errorf("the pool has %d connections", got)
+	}
+	err := s.Update(t.Context(), func(tx_ store.Tx) error {
+		if got := ask[string](t, tx_.(tx).db, "SHOW transaction_isolation"); got != "serializable" {
+			t.Errorf("an Update is %s", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	err = s.View(t.Context(), func(r store.Reader) error {
+		if got := ask[string](t, r.(reader).db, "SHOW transaction_isolation"); got != "repeatable read" {
+			t.Errorf("a View is %s", got)
+		}
+		_, err := r.(reader).db.exec(t.Context(), "DELETE FROM author")
+		return err
+	})
+	if err == nil {
+		t.Error("a View wrote")
+	}
+}
+
+func TestPostgresIDsEndWhereGraphQLInt(t *testing.T) {
+	url := pgtest.Database(t)
+	s := openURL(t, url)
+	if err := s.Update(t.Context(), inserting(1)); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, url, `ALTER TABLE author ALTER COLUMN id RESTART WITH 2147483647`)
+	if err := s.Update(t.Context(), inserting(2)); err != nil {
+		t.Errorf("the last id: %v", err)
+	}
+	if s.Update(t.Context(), inserting(3)) == nil {
+		t.Error("an id of 2³¹ was given")
+	}
+	tell(t, url, `DELETE FROM author; ALTER TABLE author ALTER COLUMN id RESTART WITH 41`)
+	if err := errors.Join(s.Update(t.Context(), inserting(4)), s.Update(t.Context(), func(tx store.Tx) error {
+		if err := inserting(5)(tx); err != nil {
+			return err
+		}
+		return errRefused
+	})); !errors.Is(err, errRefused) {
+		t.Fatal(err)
+	}
+	tell(t, url, `DELETE FROM author`)
+	if err := s.Update(t.Context(), inserting(6)); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := s.Now(t.Context()).UserByUserID(numbered(6).UserID); err != nil || u.ID < 42 {
+		t.Errorf("after all rows were removed by hand the next id is %d (%v)", u.ID, err)
+	}
+}
+
+// Another may take a name between the look and the leap, also without having looked. Then the look is taken again.
+func TestNameTakenUnseen(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	var looks []bool
+	err := s.Update(t.Context(), func(tx store.Tx) error {
+		row := numbered(1)
+		exists, err := tx.SlugExists(row.Slug)
+		if err != nil {
+			return err
+		}
+		if looks = append(looks, exists); exists {
+			row.Slug += "-2"
+		} else if len(looks) == 1 {
+			other := numbered(2)
+			other.Slug = row.Slug
+			if err := s.Update(t.Context(), func(tx store.Tx) error {
+				_, err := tx.InsertUser(other)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		_, err = tx.InsertUser(row)
+		return err
+	})
+	if err != nil || fmt.Sprint(looks) != "[false true]" {
+		t.Errorf("looked %v and got %v", looks, err)
+	}
+	if stats := s.Stats(); stats.Conflicts != 1 || stats.Updates != 2 || stats.Commits != 2 {
+		t.Errorf("counted %+v", stats)
+	}
+}
+
+// Two that want what the other has are told apart by the database; both get their way.
+func TestDeadlock(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	err := s.Update(t.Context(), func(tx store.Tx) error { return errors.Join(inserting(1)(tx), inserting(2)(tx)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both, wg sync.WaitGroup
+	both.Add(2)
+	for _, order := range [][2]int64{{1, 2}, {2, 1}} {
+		wg.Go(func() {
+			runs := 0
+			err := s.Update(context.Background(), func(tx store.Tx) error {
+				runs++
+				for i, id := range order {
+					if err := tx.SetPasswordHash(id, fmt.Sprint("by ", order)); err != nil {
+						return err
+					}
+					if i == 0 && runs == 1 {
+						both.Done()
+						both.Wait()
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestPostgresCloseWaits(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	inside, goOn, closed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	answered := make(chan error, 1)
+	go func() {
+		answered <- s.Update(context.Background(), func(tx store.Tx) error {
+			close(inside)
+			<-goOn
+			return inserting(1)(tx)
+		})
+	}()
+	<-inside
+	go func() { closed <- s.Close() }()
+	for propusk.KindOf(s.Ready(t.Context())) != propusk.Unavailable { // until Close has begun
+	}
+	select {
+	case err := <-closed:
+		t.Errorf("Close did not wait: %v", err)
+	default:
+	}
+	close(goOn)
+	if err := errors.Join(<-answered, <-closed); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReaderOfPostgresIsInterrupted(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	for range s.Stats().Pool.MaxOpenConnections + 1 {
+		ctx, cancel := context.WithCancel(t.Context())
+		stop := time.AfterFunc(10*time.Millisecond, cancel)
+		_, err := many(s.reader(ctx, s.engine), value[string], `SELECT pg_sleep(3600)::text`)
+		stop.Stop()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("an endless query whose caller went answered %v", err)
+		}
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestErrorsOfPostgres(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	for code, want := range map[string]propusk.Kind{
+		"53100": propusk.Unavailable, // disk_full
+		"53300": propusk.Unavailable, // too_many_connections
+		"25006": propusk.Unavailable, // read_only_sql_transaction
+		"57014": propusk.Unavailable, // query_canceled
+		"58030": propusk.Unavailable, // io_error
+		"28P01": propusk.Unavailable, // invalid_password
+		"55P03": propusk.Unavailable, // lock_not_available
+		"42P01": propusk.Internal,    // undefined_table
+		"23514": propusk.Internal,    // check_violation
+		"XX001": propusk.Internal,    // data_corrupted
+	} {
+		_, err := s.exec(t.Context(), `DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '`+code+`'; END $$`)
+		if got := propusk.KindOf(err); got != want {
+			t.Errorf("%s is of kind %v (%v), want %v", code, got, err, want)
+		}
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
