@@ -79,7 +79,7 @@ func (g *Grants) Union(roles []string) []string {
 // nothing and are covered, so whether a role may be given at all is another
 // question.
 func (g *Grants) Covers(holder, other []string) bool {
-	return len(g.Missing(holder, other)) == 0
+	return g != nil && len(g.roles) > 0 && len(g.Missing(holder, other)) == 0
 }
 
 // Missing returns what other hold and holder do not, sorted by bytes.

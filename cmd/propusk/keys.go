@@ -41,7 +41,7 @@ once: do that when the old key may have been seen by others. Sessions stay; clie
 	}
 	rotate.Flags().BoolVar(&now, "now", false, "end the tokens of the old keys at once")
 	onDatabase(rotate, func(ctx context.Context, cmd *cobra.Command, a *app.App, _ []string) error {
-		key, err := a.Keys.Rotate(ctx, a.Access.Operator(), now)
+		key, err := a.Keys.Rotate(ctx, a.Operator(), now)
 		if err == nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "new key: %s\n", key.KeyID)
 		}

@@ -86,8 +86,8 @@ func TestLifeOfAnAccountOnTheCommandLine(t *testing.T) {
 		{"", "user change-role anna@example.org moderator", "moderator, active", ""},
 		{"", "user change-role anna@example.org king", "", "role: must be one of"},
 		{"another ordinary sentence\n", "user set-password anna@example.org", "changed: anna@example.org", ""},
-		{"", "user block nobody@example.org", "", `there is no user "nobody@example.org"`},
-		{"", "user block 7", "", `there is no user "7"`},
+		{"", "user block nobody@example.org", "", "nobody@example.org: there is no such user"},
+		{"", "user block 7", "", "7: there is no such user"},
 	} {
 		out, err := run(t, step.stdin, append(strings.Fields(step.args), settings(step.args, db)...)...)
 		if (err == nil) != (step.wantErr == "") || !strings.Contains(out, step.want) ||

@@ -36,7 +36,7 @@ func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *a
 			return err
 		}
 		return errors.Join(run(cmd.Context(), cmd, a, args), a.Close())
-	}, config.Database, config.Passwords)
+	}, config.Database, config.Passwords, config.Tokens)
 }
 
 // mustExist keeps a command with a misspelt path from making an empty database and looking into that.
@@ -67,7 +67,7 @@ terminal.`,
 		if in.Password, err = readPassword(cmd); err != nil {
 			return err
 		}
-		user, err := a.Accounts.CreateAdmin(ctx, a.Access.Operator(), in)
+		user, err := a.Accounts.CreateAdmin(ctx, a.Operator(), in)
 		return told(cmd, "created", user, err)
 	})
 	return group("admin", "Make administrators", create)
@@ -98,7 +98,7 @@ func userListCommand() *cobra.Command {
 			filter.Active = new(active == "true")
 		}
 		filter.Offset = (page - 1) * filter.Limit
-		users, total, err := a.Accounts.List(ctx, a.Access.Operator(), filter)
+		users, total, err := a.Accounts.List(ctx, a.Operator(), filter)
 		if err != nil {
 			return err
 		}
@@ -176,10 +176,13 @@ func setPasswordCommand() *cobra.Command {
 func onUser(ctx context.Context, cmd *cobra.Command, a *app.App, key, done string,
 	act func(me propusk.Pass, userID string) (propusk.User, error),
 ) error {
-	me := a.Access.Operator()
+	me := a.Operator()
 	user, err := a.Accounts.Find(ctx, me, key)
 	if err == nil {
 		user, err = act(me, user.UserID)
+	}
+	if propusk.KindOf(err) == propusk.NotFound {
+		err = fmt.Errorf("%s: %w", key, err)
 	}
 	return told(cmd, done, user, err)
 }

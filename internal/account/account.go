@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -115,6 +114,9 @@ func (s *Service) insert(ctx context.Context, row store.UserRow, secret, action 
 		}
 		if !by.Operator && by.User.UserID == "" {
 			by.User = user
+			if err := s.Throttle.Remember(tx, row.EmailKey, row.PasswordHash, by.Origin.Address); err != nil {
+				return err
+			}
 		}
 		return audit.Record(tx, s.Now(), by, audit.Entry{
 			Action: action, Target: user.UserID, After: audit.Fields{"email": user.Email, "name": user.Name, "role": user.Role},
@@ -189,11 +191,18 @@ func set(field *string, to *string) {
 
 // save writes what was changed and tells the audit.
 func (s *Service) save(tx store.Tx, by propusk.Pass, action string, was propusk.User, user *propusk.User) error {
+	before, after := differences(was, *user)
+	if len(after) == 0 {
+		return nil
+	}
+	return s.saveWith(tx, by, action, user, before, after)
+}
+
+func (s *Service) saveWith(tx store.Tx, by propusk.Pass, action string, user *propusk.User, before, after audit.Fields) error {
 	user.UpdatedAt = s.Now().Truncate(time.Second)
 	if err := tx.UpdateUser(*user); err != nil {
 		return err
 	}
-	before, after := differences(was, *user)
 	return audit.Record(tx, s.Now(), by, audit.Entry{Action: action, Target: user.UserID, Before: before, After: after})
 }
 
@@ -220,11 +229,15 @@ func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, curre
 	if err := s.Passwords.Accept(next); err != nil {
 		return propusk.InvalidField("new_password", err.Error())
 	}
-	attempt, err := s.Throttle.Begin(ctx, email.Key(caller.User.Email), caller.Origin.Address)
+	verified, err := s.Store.Now(ctx).PasswordHash(caller.User.ID)
 	if err != nil {
 		return err
 	}
-	verified, fresh, err := s.exchange(ctx, caller.User.ID, current, next)
+	attempt, err := s.Throttle.Begin(ctx, email.Key(caller.User.Email), verified, caller.Origin.Address)
+	if err != nil {
+		return err
+	}
+	fresh, err := s.exchange(ctx, verified, current, next)
 	if propusk.KindOf(err) == propusk.Unavailable {
 		return errors.Join(err, attempt.Withdraw(ctx))
 	}
@@ -241,29 +254,27 @@ func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, curre
 			return err
 		}
 		if now != verified {
-			return wrongPassword()
+			return &propusk.Error{
+				Kind: propusk.Conflict, Code: "changed_meanwhile", Message: "the password was changed or renewed at the same moment: try again",
+			}
 		}
-		if err := attempt.Succeeded(tx); err != nil {
+		if err := attempt.Succeeded(tx, fresh); err != nil {
 			return err
 		}
 		return s.replacePassword(tx, me, "user.change_password", me.User, fresh, me.Session.ID)
 	})
 }
 
-// exchange checks the current password and hashes the next one. It returns the hash that was checked against, and the new one.
-func (s *Service) exchange(ctx context.Context, id int64, current, next string) (verified, fresh string, err error) {
-	if verified, err = s.Store.Now(ctx).PasswordHash(id); err != nil {
-		return "", "", err
-	}
+// exchange checks the current password against its hash, and hashes the next one.
+func (s *Service) exchange(ctx context.Context, verified, current, next string) (fresh string, err error) {
 	result, err := s.Hasher.Verify(ctx, verified, current)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	if !result.OK {
-		return "", "", wrongPassword()
+		return "", wrongPassword()
 	}
-	fresh, err = s.Hasher.Hash(ctx, next)
-	return verified, fresh, err
+	return s.Hasher.Hash(ctx, next)
 }
 
 func wrongPassword() error {
@@ -278,10 +289,11 @@ func (s *Service) replacePassword(tx store.Tx, by propusk.Pass, action string, u
 	if err := tx.SetPasswordHash(user.ID, hash); err != nil {
 		return err
 	}
-	if _, err := tx.DeleteSessions(user.ID, except); err != nil {
+	ended, err := tx.DeleteSessions(user.ID, except)
+	if err != nil {
 		return err
 	}
-	return s.save(tx, by, action, user, &user)
+	return s.saveWith(tx, by, action, &user, nil, audit.Fields{"sessions_ended": ended})
 }
 
 // Delete is the soft delete of the caller's own account: it becomes inactive and all its sessions end. Unauthenticated, Conflict
@@ -303,10 +315,13 @@ func (s *Service) deactivate(tx store.Tx, by propusk.Pass, action string, was pr
 		return err
 	}
 	user.IsActive = false
-	if _, err := tx.DeleteSessions(user.ID, ""); err != nil {
+	ended, err := tx.DeleteSessions(user.ID, "")
+	if err != nil {
 		return err
 	}
-	return s.save(tx, by, action, was, user)
+	before, after := differences(was, *user)
+	after["sessions_ended"] = ended
+	return s.saveWith(tx, by, action, user, before, after)
 }
 
 // keepsAdmin refuses to take the last active platform admin away.
@@ -327,6 +342,6 @@ func keepsAdmin(tx store.Tx, user propusk.User) error {
 	return nil
 }
 
-func unknownUser(key string) error {
-	return &propusk.Error{Kind: propusk.NotFound, Code: "user_not_found", Message: fmt.Sprintf("there is no user %q", key)}
+func unknownUser() error {
+	return &propusk.Error{Kind: propusk.NotFound, Code: "user_not_found", Message: "there is no such user"}
 }

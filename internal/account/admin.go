@@ -134,7 +134,7 @@ func (s *Service) Find(ctx context.Context, caller propusk.Pass, key string) (us
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		err = unknownUser(key)
+		err = unknownUser()
 	}
 	return user, err
 }
@@ -163,11 +163,11 @@ func (s *Service) change(ctx context.Context, caller propusk.Pass, userID string
 func find(r store.Reader, userID string) (propusk.User, error) {
 	id, err := uuid.Parse(userID)
 	if err != nil {
-		return propusk.User{}, unknownUser(userID)
+		return propusk.User{}, unknownUser()
 	}
 	user, err := r.UserByUserID(id.String())
 	if errors.Is(err, store.ErrNotFound) {
-		err = unknownUser(userID)
+		err = unknownUser()
 	}
 	return user, err
 }
@@ -186,7 +186,7 @@ func below(me propusk.Pass, user propusk.User) bool {
 	return me.Platform.Covers(theirs.Roles) && !theirs.Covers(me.Platform.Roles)
 }
 
-func isAdmin(me propusk.Pass) bool { return me.Platform.Covers([]string{roleAdmin}) }
+func isAdmin(me propusk.Pass) bool { return me.Platform.Grants.All(me.Platform.Roles) }
 
 func above() error {
 	return &propusk.Error{

@@ -4,10 +4,12 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
+	"os"
+	"os/user"
 	"time"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/audit"
@@ -52,11 +54,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, err
 	}
-	a := wire(c, log, db, hasher, platform)
-	if err := a.Keys.Load(ctx); err != nil {
-		return nil, closing(db, err)
-	}
-	return a, nil
+	return wire(c, log, db, hasher, platform), nil
 }
 
 func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *password.Hasher, platform *rbac.Grants) *App {
@@ -83,12 +81,17 @@ func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *passwo
 	}
 }
 
+// Operator is the Pass of whoever runs commands on this machine.
+func (a *App) Operator() propusk.Pass {
+	me := a.Access.Operator()
+	if person, err := user.Current(); err == nil {
+		me.Origin.Address = person.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		me.Origin.Address += "@" + host
+	}
+	return me
+}
+
 // Close releases the database.
 func (a *App) Close() error { return a.Store.Close() }
-
-func closing(db *sqlstore.Store, err error) error {
-	if cerr := db.Close(); cerr != nil {
-		return fmt.Errorf("%w (and closing the database: %w)", err, cerr)
-	}
-	return err
-}

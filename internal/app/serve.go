@@ -54,9 +54,12 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 	if c.PasswordMemory < owaspMemoryKiB {
 		log.Warn("passwords are hashed with less memory than OWASP asks for: use such a setting for tests only", "kib", c.PasswordMemory)
 	}
+	if err := a.Keys.Load(ctx); err != nil {
+		return errors.Join(err, a.Close())
+	}
 	password, err := a.Accounts.EnsureFirstAdmin(ctx, account.First{Email: c.AdminEmail, Password: c.AdminPassword})
 	if err != nil {
-		return closing(a.Store, err)
+		return errors.Join(err, a.Close())
 	}
 	url := "http://" + reachable(listener.Addr())
 	welcome(t.Out, url, sqlstore.Redact(c.Database), password)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/pgtest"
 )
 
 // Server is a running server with one administrator.
@@ -56,6 +57,20 @@ func Start(t *testing.T, options ...func(*config.Config)) *Server {
 		option(c)
 	}
 	return Run(t, c)
+}
+
+// Engines tells a story on each engine. Its servers share one new database when each is started with the option on it.
+func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
+	t.Helper()
+	for engine, fresh := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
+		"postgres": func(t *testing.T) string { return pgtest.Database(t) },
+	} {
+		t.Run(engine, func(t *testing.T) {
+			url := fresh(t)
+			story(t, func(c *config.Config) { c.Database = url })
+		})
+	}
 }
 
 // Run runs a server as configured.

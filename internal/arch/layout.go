@@ -83,8 +83,9 @@ func Layout() Map {
 				Dir: "internal/app", Group: Wiring, Imports: []string{Everything},
 				Modules: []string{"github.com/lmittmann/tint", "github.com/prometheus/client_golang", "golang.org/x/sync", "golang.org/x/term"},
 			},
-			// A whole server for this repository's own tests.
-			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app")},
+			// For this repository's own tests: a whole server, and the PostgreSQL below it.
+			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app", "internal/pgtest")},
+			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
 			// The commands are a door of their own, and like the others they go through services.
 			{
 				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/config", "internal/app"),
@@ -103,7 +104,7 @@ func Layout() Map {
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", "internal/session", "internal/access",
-				"internal/config", "internal/app", "internal/apptest", "decisions"),
+				"internal/config", "internal/app", "internal/apptest", "internal/pgtest", "decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}

@@ -71,6 +71,7 @@ const (
 	Database
 	Passwords
 	Admin
+	Tokens
 )
 
 const envPrefix = "PROPUSK_"
@@ -108,9 +109,11 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.StringVar(&c.AdminEmail, "admin-email", "", "e-mail `ADDRESS` of the first administrator; looked at only while there is none")
 		secret(fs, &c.AdminPassword, "admin-password", "`PASSWORD` of the first administrator")
 	})
+	group(Tokens, func(fs *pflag.FlagSet) {
+		secret(fs, &c.SecretKey, "secret-key", "sign tokens with HS256 and this `SECRET` of at least 32 bytes, instead of a generated Ed25519 key")
+	})
 	group(Server, func(fs *pflag.FlagSet) {
 		fs.StringVar(&c.Listen, "listen", "127.0.0.1:8000", "`HOST:PORT` to listen on; port 0 takes a free one")
-		secret(fs, &c.SecretKey, "secret-key", "sign tokens with HS256 and this `SECRET` of at least 32 bytes, instead of a generated Ed25519 key")
 		fs.StringVar(&c.Issuer, "issuer", "propusk", "`NAME` for the iss and aud of tokens; give each installation its own")
 		choice(fs, &c.Registration, "registration", "may people make accounts by themselves?", "open", "closed")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")

@@ -16,7 +16,7 @@ import (
 func load(t *testing.T, args, environ []string) (*config.Config, error) {
 	t.Helper()
 	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	c := config.Register(fs, config.Server, config.Admin, config.Database, config.Passwords)
+	c := config.Register(fs, config.Server, config.Admin, config.Tokens, config.Database, config.Passwords)
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}

@@ -111,6 +111,7 @@ func New(c Config) (*Hasher, error) {
 
 // Hash returns a new Argon2id hash of password under a fresh salt, as a PHC string of printable ASCII. It takes any
 // password up to [MaxBytes], beyond which the error is a [RuleError]; whether it is good enough is for [Policy] to say.
+// It may use half of the queue, so that there is always room for those who log in.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if len(password) > MaxBytes {
 		return "", tooLong()
@@ -119,7 +120,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := h.pool.enter(ctx); err != nil {
+	if err := h.pool.enterNew(ctx); err != nil {
 		return "", err
 	}
 	defer h.pool.leave()

@@ -62,6 +62,17 @@ func (p *pool) enter(ctx context.Context) error {
 	}
 }
 
+// enterNew is enter for whoever makes a new hash. It refuses when the queue is half full: the other half is for those who show a password,
+// so that a flood of registrations keeps nobody from logging in.
+func (p *pool) enterNew(ctx context.Context) error {
+	queue := cap(p.admitted) - cap(p.working)
+	if len(p.admitted) >= cap(p.working)+(queue+1)/2 {
+		p.refused.Add(1)
+		return busy(p.retryAfter)
+	}
+	return p.enter(ctx)
+}
+
 func (p *pool) full() error {
 	if len(p.admitted) < cap(p.admitted) {
 		return nil

@@ -36,6 +36,9 @@ type keyring struct {
 // retiredFor is how long a retired key verifies: the longest life of a token and the largest disagreement of clocks.
 const retiredFor = 24*time.Hour + token.MaxLeeway
 
+// endOfTime is later than any key was retired.
+var endOfTime = time.Unix(1<<40, 0)
+
 // Load reads the keys, and makes the first one if there is none.
 func (k *Keys) Load(ctx context.Context) error {
 	if k.Secret != nil {
@@ -74,6 +77,13 @@ func (k *Keys) generate() (store.SigningKey, error) {
 	}
 	private, err := key.PKCS8()
 	return store.SigningKey{KeyID: key.ID(), Private: private, CreatedAt: key.CreatedAt}, err
+}
+
+func notKept() error {
+	return &propusk.Error{
+		Kind: propusk.Conflict, Code: "no_kept_keys",
+		Message: "this database keeps no keys: its server signs with --secret-key (change that, and restart it) or was never started",
+	}
 }
 
 // signer is the ring to sign with, as of the transaction that opens the session: another node may have rotated the keys.
@@ -163,7 +173,7 @@ func (k *Keys) sweep(ctx context.Context) error {
 }
 
 // Rotate makes a new key that signs from now on. Tokens of the old one stay good until they expire, or end at once with now. It is the
-// operator's alone. Forbidden.
+// operator's alone. Forbidden, Conflict (no_kept_keys) where one configured secret signs.
 func (k *Keys) Rotate(ctx context.Context, caller propusk.Pass, now bool) (store.SigningKey, error) {
 	if !caller.Operator {
 		return store.SigningKey{}, &propusk.Error{
@@ -176,15 +186,21 @@ func (k *Keys) Rotate(ctx context.Context, caller propusk.Pass, now bool) (store
 	}
 	at := fresh.CreatedAt
 	return fresh, k.Store.Update(ctx, func(tx store.Tx) error {
+		kept, err := tx.SigningKeys()
+		if err != nil {
+			return err
+		}
+		if k.Secret != nil || len(kept) == 0 {
+			return notKept()
+		}
 		if err := tx.RetireSigningKeys(at); err != nil {
 			return err
 		}
-		until := at.Add(-retiredFor)
 		if now {
-			until = at
-		}
-		if _, err := tx.DeleteRetiredKeys(until); err != nil {
-			return err
+			// All of them, whatever the clock says that retired them.
+			if _, err := tx.DeleteRetiredKeys(endOfTime); err != nil {
+				return err
+			}
 		}
 		if err := tx.InsertSigningKey(fresh); err != nil {
 			return err

@@ -64,6 +64,10 @@ func (s *Service) Refresh(ctx context.Context, text string, from propusk.Origin)
 	if err != nil {
 		return Tokens{}, badRefresh()
 	}
+	// Nonsense is found without a transaction, so that a flood of it does not stand in the way of those who write.
+	if _, err := s.refreshable(s.Store.Now(ctx), old); err != nil {
+		return Tokens{}, err
+	}
 	fresh, err := s.newRefreshToken()
 	if err != nil {
 		return Tokens{}, err
@@ -101,7 +105,9 @@ func (s *Service) Refresh(ctx context.Context, text string, from propusk.Origin)
 // recent is what was superseded so lately that it may be a client's own second try.
 func (s *Service) recent(r store.Refresh) []store.Superseded {
 	now := s.Now()
-	return slices.DeleteFunc(slices.Clone(r.Superseded), func(old store.Superseded) bool { return now.Sub(old.At) >= graceOfSuperseded })
+	return slices.DeleteFunc(slices.Clone(r.Superseded), func(old store.Superseded) bool {
+		return now.Sub(old.At).Abs() >= graceOfSuperseded // also what a clock that was ahead has written
+	})
 }
 
 type renewable struct {
@@ -152,6 +158,10 @@ func (s *Service) LogoutByRefresh(ctx context.Context, text string, from propusk
 		if err != nil {
 			return err
 		}
-		return s.end(tx, propusk.Pass{User: found.user, Session: found.session, Origin: from}, "session.end")
+		action := "session.end"
+		if t.rotating.Hash() != found.refresh.Current {
+			action = "session.reuse"
+		}
+		return s.end(tx, propusk.Pass{User: found.user, Session: found.session, Origin: from}, action)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,51 +87,69 @@ func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
 		return Tokens{}, err
 	}
 	key := email.Key(in.Email)
-	attempt, err := s.Throttle.Begin(ctx, key, in.Origin.Address)
+	tokens, err := s.tryLogin(ctx, key, in)
+	if errors.Is(err, errHashChanged) {
+		// Somebody logged in at the same moment and renewed the hash, or changed the password: look again.
+		tokens, err = s.tryLogin(ctx, key, in)
+	}
+	if errors.Is(err, errHashChanged) {
+		err = badCredentials()
+	}
+	return tokens, err
+}
+
+// errHashChanged means that the password was checked against a hash that is not the account's any more.
+var errHashChanged = errors.New("session: the password's hash has changed meanwhile")
+
+func (s *Service) tryLogin(ctx context.Context, key string, in Login) (Tokens, error) {
+	user, hash, err := s.Store.Now(ctx).Credentials(key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Tokens{}, err
+	}
+	attempt, err := s.Throttle.Begin(ctx, key, hash, in.Origin.Address)
 	if err != nil {
 		return Tokens{}, err
 	}
-	verified, fresh, err := s.verify(ctx, key, in.Password)
+	fresh, err := s.verify(ctx, user, hash, in.Password)
 	if propusk.KindOf(err) == propusk.Unavailable {
 		return Tokens{}, errors.Join(err, attempt.Withdraw(ctx))
 	}
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.open(ctx, key, verified, fresh, attempt, in)
+	tokens, err := s.open(ctx, key, hash, fresh, attempt, in)
+	if errors.Is(err, errHashChanged) {
+		err = errors.Join(err, attempt.Withdraw(ctx))
+	}
+	return tokens, err
 }
 
-// verify checks the password and returns the hash that it was checked against, and the one to keep from now on.
-func (s *Service) verify(ctx context.Context, key, secret string) (verified, fresh string, err error) {
-	user, hash, err := s.Store.Now(ctx).Credentials(key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", "", err
-	}
-	if err != nil || !user.IsActive {
+// verify checks the password against the account's hash, and returns the hash to keep from now on. A zero user is nobody.
+func (s *Service) verify(ctx context.Context, user propusk.User, hash, secret string) (fresh string, err error) {
+	if !user.IsActive {
 		if err := s.Hasher.VerifyDummy(ctx, secret); err != nil {
-			return "", "", err
+			return "", err
 		}
-		return "", "", badCredentials()
+		return "", badCredentials()
 	}
 	result, err := s.Hasher.Verify(ctx, hash, secret)
 	if errors.Is(err, password.ErrUnreadable) && propusk.KindOf(err) != propusk.Unavailable {
 		s.Log.Error("a stored password hash cannot be read: give the account a new password", "user", user.UserID, "error", err)
-		return "", "", badCredentials()
+		return "", badCredentials()
 	}
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	if !result.OK {
-		return "", "", badCredentials()
+		return "", badCredentials()
 	}
-	fresh = hash
 	if result.Rehash {
 		// Who knows the password gets in, renewed hash or not; the next login tries again.
 		if renewed, err := s.Hasher.Hash(ctx, secret); err == nil {
-			fresh = renewed
+			return renewed, nil
 		}
 	}
-	return hash, fresh, nil
+	return hash, nil
 }
 
 // open writes the session, if the account is still as the password was checked against, and signs its token.
@@ -152,11 +171,14 @@ func (s *Service) open(ctx context.Context, key, verified, fresh string, attempt
 	err = s.Store.Update(ctx, func(tx store.Tx) (err error) {
 		var hash string
 		user, hash, err = tx.Credentials(key)
-		if errors.Is(err, store.ErrNotFound) || (err == nil && (!user.IsActive || hash != verified)) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err != nil || !user.IsActive {
 			return badCredentials()
 		}
-		if err != nil {
-			return err
+		if hash != verified {
+			return errHashChanged
 		}
 		if fresh != verified {
 			if err := tx.SetPasswordHash(user.ID, fresh); err != nil {
@@ -168,7 +190,7 @@ func (s *Service) open(ctx context.Context, key, verified, fresh string, attempt
 		}
 		opened := row
 		opened.UserID = user.ID
-		return s.insert(tx, opened, propusk.Pass{User: user, Session: row.Session, Origin: in.Origin}, attempt)
+		return s.insert(tx, opened, propusk.Pass{User: user, Session: row.Session, Origin: in.Origin}, attempt, fresh)
 	})
 	if err != nil {
 		return Tokens{}, err
@@ -176,11 +198,11 @@ func (s *Service) open(ctx context.Context, key, verified, fresh string, attempt
 	return s.sign(ring, user, row.Session, refresh, now)
 }
 
-func (s *Service) insert(tx store.Tx, row store.SessionRow, me propusk.Pass, attempt *throttle.Attempt) error {
+func (s *Service) insert(tx store.Tx, row store.SessionRow, me propusk.Pass, attempt *throttle.Attempt, hash string) error {
 	if err := tx.InsertSession(row); err != nil {
 		return err
 	}
-	if err := attempt.Succeeded(tx); err != nil {
+	if err := attempt.Succeeded(tx, hash); err != nil {
 		return err
 	}
 	if err := tx.TouchSessions([]store.Seen{{SessionID: row.ID, At: row.CreatedAt}}); err != nil {
@@ -300,7 +322,7 @@ func (s *Service) End(ctx context.Context, caller propusk.Pass, id string) error
 		if _, _, err := s.Again(tx, caller.Session.ID); err != nil {
 			return err
 		}
-		session, owner, err := tx.SessionByID(id)
+		session, owner, err := tx.SessionByID(strings.ToLower(id))
 		if errors.Is(err, store.ErrNotFound) || (err == nil && owner.ID != caller.User.ID) {
 			return &propusk.Error{Kind: propusk.NotFound, Code: "session_not_found", Message: "you have no such session"}
 		}

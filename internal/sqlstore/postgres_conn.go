@@ -235,6 +235,9 @@ func (l *link) begin(ctx context.Context, how turn) error {
 
 // commit ends the transaction.
 func (l *link) commit(ctx context.Context) error {
+	if l.broken() {
+		return l.judge(ctx, errBroken)
+	}
 	err := l.below(func(conn *pgx.Conn) error {
 		tag, err := conn.Exec(ctx, "COMMIT")
 		if err == nil && tag.String() != "COMMIT" {
@@ -246,10 +249,11 @@ func (l *link) commit(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errRolledBack), errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR", pgconn.SafeToRetry(err):
+	case errors.Is(err, errRolledBack), errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR":
 		return l.judge(ctx, err)
 	}
-	// The answer was lost, or it is that the server ends the connection, which it may say with the commit on the disk.
+	// The answer was lost, or it is that the server ends the connection, which it may say with the commit on the disk. pgconn.SafeToRetry
+	// is no help: it takes a connection that broke after the statement was sent for one that was broken before.
 	_ = l.judge(ctx, err)
 	l.failure = nil // or else it would be tried again
 	return outcomeUnknown(err)

@@ -232,6 +232,7 @@ func (p *proxy) serve(client net.Conn) {
 	})
 	_, _ = io.Copy(client, server)
 	_, _ = io.Copy(io.Discard, server)
+	client.Close()
 	server.Close()
 	wg.Wait()
 }

@@ -73,7 +73,7 @@ func TestPostgresOpenRefuses(t *testing.T) {
 		"postgresql://u:secret@127.0.0.1:secret/db":                          "must look like",
 		"postgresql://u:secret@127.0.0.1:1/db?connect_timeout=secret":        "must look like",
 		"postgresql://u:secret@127.0.0.1:1/db?options=-csecret%3Dsecret&x=@": "",
-		"postgresql://secret:secret:secret@127.0.0.1:1/db":                   "",
+		"postgresql://u:secret:secret@127.0.0.1:1/db":                        "",
 		"postgresql://u:secret@127.0.0.1:1/secret@secret":                    "",
 	} {
 		if strings.Contains(url, "nowhere") {

@@ -48,6 +48,9 @@ var errURL = errors.New("the URL must look like postgres://USER:PASSWORD@HOST:54
 	"characters of the password in percent form (@ as %40, / as %2F); if it does, one of its parameters has a value that is not allowed")
 
 func parsePostgres(url string) (postgresURL, error) {
+	if redactPostgres(url) == hidden {
+		return postgresURL{}, errURL
+	}
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		var file *fs.PathError
@@ -126,7 +129,13 @@ func (u postgresURL) within(patience time.Duration) *pgx.ConnConfig {
 }
 
 // wellFormed is a URL after its scheme whose parts cannot be taken for others: user, password, hosts with ports, database, parameters.
-var wellFormed = regexp.MustCompile(`^(?:([^/?#@:]*)(?::[^/?#@]*)?@)?((?:(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::\d*)?,?)*(?:/[\w.-]*)?)(?:\?[^@]*)?$`)
+// In the first is the user, in the second are hosts and database.
+var wellFormed = regexp.MustCompile(`^(?:([^/?#@:]*)(?::[^/?#@]*)?@)?(` + host + `(?:,` + host + `)*(?:/[^/?#@]*)?)(?:\?[^@#]*)?$`)
+
+const host = `(?:[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?`
+
+// hidden stands for all of a URL.
+const hidden = "…"
 
 // redactPostgres is the part of a URL after its scheme, without password and parameters. Where a password was written without care,
 // an unescaped / or @ in it perhaps, any part may hold it, and nothing is shown.
@@ -135,7 +144,7 @@ func redactPostgres(url string) string {
 	parts := wellFormed.FindStringSubmatch(rest)
 	switch {
 	case parts == nil:
-		return "…"
+		return hidden
 	case parts[1] == "":
 		return parts[2]
 	default:

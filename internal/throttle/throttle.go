@@ -42,8 +42,12 @@ type Limiter struct {
 // Attempt is one try that was let through. It counts as failed until it is told otherwise.
 type Attempt struct {
 	limiter *Limiter
-	// account is counted where everybody tries, or where only the owner's addresses do; known says which addresses those are.
-	account, known, address store.CounterKey
+	name    string // of the account
+	network string
+	// account is counted where everybody tries, or where only the owner does.
+	account, address store.CounterKey
+	// before and after are the two counts as they were and as this attempt left them.
+	before, after [2]store.Counter
 }
 
 // Begin counts an attempt on an account, named by the key of its e-mail address whether it exists or not, from a network address,
@@ -51,43 +55,42 @@ type Attempt struct {
 // undoes. An attempt that is refused is not counted, so that hammering does not prolong the wait. RateLimited.
 //
 // From where the owner has logged in before, the account has a count of its own: strangers who use up the common one do not keep the
-// owner out.
-func (l *Limiter) Begin(ctx context.Context, account, address string) (*Attempt, error) {
-	a := &Attempt{limiter: l}
+// owner out. Which addresses those are is bound to the password's hash: with another password nobody is known any more.
+func (l *Limiter) Begin(ctx context.Context, account, hash, address string) (*Attempt, error) {
+	a := &Attempt{limiter: l, name: account, network: networkOf(address)}
 	if l.Off {
 		return a, nil
 	}
-	network := networkOf(address)
-	a.known, a.address = key("known", account, network), key("address", network)
-	common, own := key("account", account), key("account", account, network)
-
-	decide := func(r store.Reader) (counts [2]store.Counter, err error) {
-		if a.account, err = l.which(r, a.known, own, common); err != nil {
-			return counts, err
-		}
-		return l.allowed(r, a.account, a.address)
-	}
+	a.address = key("address", a.network)
 	// Most refusals are found without a transaction, so that a flood does not stand in the way of those who write.
-	if _, err := decide(l.Store.Now(ctx)); err != nil {
+	if err := a.decide(l.Store.Now(ctx), hash); err != nil {
 		return nil, err
 	}
 	err := l.Store.Update(ctx, func(tx store.Tx) error {
-		counts, err := decide(tx)
-		if err != nil {
+		if err := a.decide(tx, hash); err != nil {
 			return err
 		}
-		return l.count(tx, a, counts)
+		return a.count(tx)
 	})
 	return a, err
 }
 
-// which chooses the owner's own count where the address is known to be theirs.
-func (l *Limiter) which(r store.Reader, known, own, common store.CounterKey) (store.CounterKey, error) {
-	c, err := r.Counter(known)
-	if err == nil && c.ExpiresAt.After(l.Now()) {
-		return own, nil
+// decide chooses the count and reads it, or refuses.
+func (a *Attempt) decide(r store.Reader, hash string) error {
+	known, err := r.Counter(knownKey(a.name, hash, a.network))
+	if err != nil {
+		return err
 	}
-	return common, err
+	a.account = key("account", a.name)
+	if known.ExpiresAt.After(a.limiter.Now()) {
+		a.account = key("account", a.name, a.network)
+	}
+	a.before, err = a.limiter.allowed(r, a.account, a.address)
+	return err
+}
+
+func knownKey(account, hash, network string) store.CounterKey {
+	return key("known", account, hash, network)
 }
 
 // allowed reads both counts, or refuses.
@@ -101,7 +104,8 @@ func (l *Limiter) allowed(r store.Reader, account, address store.CounterKey) (co
 		if err != nil {
 			return counts, err
 		}
-		if !c.ExpiresAt.After(now) {
+		// What was counted in the future was counted by a clock that was wrong.
+		if !c.ExpiresAt.After(now) || c.At.After(now.Add(maxDelay)) {
 			c = store.Counter{}
 		}
 		if wait := c.At.Add(of.wait(c)).Sub(now); c.Count > 0 && wait > 0 {
@@ -128,34 +132,46 @@ func addressWait(c store.Counter) time.Duration {
 	return addressWindow
 }
 
-func (l *Limiter) count(tx store.Tx, a *Attempt, counts [2]store.Counter) error {
-	now := l.Now()
-	account := store.Counter{Count: counts[0].Count + 1, At: now, ExpiresAt: now.Add(accountMemory)}
-	if err := tx.SetCounter(a.account, account); err != nil {
+func (a *Attempt) count(tx store.Tx) error {
+	now := a.limiter.Now().Truncate(time.Second)
+	a.after[0] = store.Counter{Count: a.before[0].Count + 1, At: now, ExpiresAt: now.Add(accountMemory)}
+	a.after[1] = a.before[1]
+	if a.after[1].Count == 0 {
+		a.after[1].At, a.after[1].ExpiresAt = now, now.Add(addressWindow)
+	}
+	a.after[1].Count++
+	if err := tx.SetCounter(a.account, a.after[0]); err != nil {
 		return err
 	}
-	window := counts[1]
-	if window.Count == 0 {
-		window.At, window.ExpiresAt = now, now.Add(addressWindow)
-	}
-	window.Count++
-	return tx.SetCounter(a.address, window)
+	return tx.SetCounter(a.address, a.after[1])
 }
 
 // Succeeded forgets the failures of the account and takes back the attempt of the address, in the transaction that lets the owner in,
-// and remembers the address as theirs.
-func (a *Attempt) Succeeded(tx store.Tx) error {
+// and remembers the address as theirs. The hash is the password's as it is kept from now on.
+func (a *Attempt) Succeeded(tx store.Tx, hash string) error {
 	if a.limiter.Off {
 		return nil
 	}
 	if err := tx.DeleteCounter(a.account); err != nil {
 		return err
 	}
-	if err := takeBack(tx, a.address); err != nil {
+	if err := takeBackAddress(tx, a.address, a.after[1]); err != nil {
 		return err
 	}
-	now := a.limiter.Now()
-	return tx.SetCounter(a.known, store.Counter{Count: 1, At: now, ExpiresAt: now.Add(knownFor)})
+	return a.limiter.remember(tx, a.name, hash, a.network)
+}
+
+// Remember takes the address from which an account was made for its owner's.
+func (l *Limiter) Remember(tx store.Tx, account, hash, address string) error {
+	if l.Off {
+		return nil
+	}
+	return l.remember(tx, account, hash, networkOf(address))
+}
+
+func (l *Limiter) remember(tx store.Tx, account, hash, network string) error {
+	now := l.Now()
+	return tx.SetCounter(knownKey(account, hash, network), store.Counter{Count: 1, At: now, ExpiresAt: now.Add(knownFor)})
 }
 
 // Withdraw takes the attempt back: the password was never looked at.
@@ -164,16 +180,31 @@ func (a *Attempt) Withdraw(ctx context.Context) error {
 		return nil
 	}
 	return a.limiter.Store.Update(ctx, func(tx store.Tx) error {
-		if err := takeBack(tx, a.account); err != nil {
+		if err := takeBack(tx, a.account, a.before[0], a.after[0]); err != nil {
 			return err
 		}
-		return takeBack(tx, a.address)
+		return takeBackAddress(tx, a.address, a.after[1])
 	})
 }
 
-func takeBack(tx store.Tx, key store.CounterKey) error {
+// takeBack undoes one count of an account: as it was, if nobody has counted since, and else one less.
+func takeBack(tx store.Tx, key store.CounterKey, before, after store.Counter) error {
 	c, err := tx.Counter(key)
-	if err != nil || c.Count == 0 {
+	switch {
+	case err != nil || c.Count == 0:
+		return err
+	case c.Count == after.Count && c.At.Equal(after.At):
+		return tx.SetCounter(key, before)
+	default:
+		c.Count--
+		return tx.SetCounter(key, c)
+	}
+}
+
+// takeBackAddress undoes one count of an address, in the window in which it was counted and in no other.
+func takeBackAddress(tx store.Tx, key store.CounterKey, after store.Counter) error {
+	c, err := tx.Counter(key)
+	if err != nil || c.Count == 0 || !c.At.Equal(after.At) {
 		return err
 	}
 	c.Count--

@@ -20,11 +20,13 @@ type door struct {
 	*throttle.Limiter
 	now  time.Time
 	path string
+	// hash is the one hash that all accounts here have.
+	hash string
 }
 
 func newDoor(t *testing.T) *door {
 	t.Helper()
-	d := &door{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "propusk.db")}
+	d := &door{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "propusk.db"), hash: "$first"}
 	d.Limiter = &throttle.Limiter{Store: openStore(t, d.path), Now: func() time.Time { return d.now }}
 	return d
 }
@@ -42,7 +44,7 @@ func openStore(t *testing.T, path string) *sqlstore.Store {
 // try knocks once and says whether the password would be looked at, or how long to wait.
 func (d *door) try(t *testing.T, account, address string) (wait time.Duration) {
 	t.Helper()
-	_, err := d.Begin(t.Context(), account, address)
+	_, err := d.Begin(t.Context(), account, d.hash, address)
 	var limited *propusk.Error
 	if errors.As(err, &limited) && limited.Kind == propusk.RateLimited {
 		if limited.RetryAfter <= 0 {
@@ -58,11 +60,11 @@ func (d *door) try(t *testing.T, account, address string) (wait time.Duration) {
 
 func (d *door) succeed(t *testing.T, account, address string) {
 	t.Helper()
-	attempt, err := d.Begin(t.Context(), account, address)
+	attempt, err := d.Begin(t.Context(), account, d.hash, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Store.Update(t.Context(), attempt.Succeeded); err != nil {
+	if err := d.Store.Update(t.Context(), func(tx store.Tx) error { return attempt.Succeeded(tx, d.hash) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -171,6 +173,105 @@ func TestTheOwnerGetsInDuringAnAttack(t *testing.T) {
 	}
 }
 
+// Somebody who knew the old password could have logged in from a hundred networks. With a new one none of them is known.
+func TestANewPasswordForgetsWhereTheOldOneWasUsed(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	for n := range 8 {
+		d.succeed(t, "anna", stranger(n))
+	}
+	d.hash = "$second"
+	reached := 0
+	for n := range 8 {
+		for range 10 {
+			if d.try(t, "anna", stranger(n)) == 0 {
+				reached++
+			}
+		}
+	}
+	if reached != 10 {
+		t.Errorf("%d guesses reached the hash", reached)
+	}
+}
+
+func TestWhereAnAccountWasMadeIsItsOwners(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	err := d.Store.Update(t.Context(), func(tx store.Tx) error { return d.Remember(tx, "anna", d.hash, "192.0.2.7") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 20 {
+		d.try(t, "anna", stranger(n))
+	}
+	if wait := d.try(t, "anna", "192.0.2.7"); wait != 0 {
+		t.Errorf("the owner waits %v", wait)
+	}
+}
+
+// Who was let through and then turned away because the server was busy must not wait again for that.
+func TestAWithdrawnAttemptCostsNoWait(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	for n := range 12 {
+		d.try(t, "anna", stranger(n))
+		d.now = d.now.Add(d.try(t, "anna", stranger(100+n)))
+	}
+	attempt, err := d.Begin(t.Context(), "anna", d.hash, "192.0.2.7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := attempt.Withdraw(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if wait := d.try(t, "anna", "192.0.2.7"); wait != 0 {
+		t.Errorf("the next try waits %v", wait)
+	}
+}
+
+// Thirty of one's own logins, begun in one minute and ended in the next, must not buy thirty more failures there.
+func TestSuccessOfAnotherMinuteTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	var own []*throttle.Attempt
+	for n := range 15 {
+		attempt, err := d.Begin(t.Context(), fmt.Sprint("own", n), d.hash, "192.0.2.7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own = append(own, attempt)
+	}
+	d.now = d.now.Add(time.Minute)
+	for n := range 30 {
+		if d.try(t, fmt.Sprint("victim", n), "192.0.2.7") != 0 {
+			t.Fatalf("failure %d was refused", n)
+		}
+	}
+	for _, attempt := range own {
+		if err := d.Store.Update(t.Context(), func(tx store.Tx) error { return attempt.Succeeded(tx, d.hash) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.try(t, "victim", "192.0.2.7") == 0 {
+		t.Error("the address has more than thirty failures in a minute")
+	}
+}
+
+// A clock that was a year ahead for a moment must not lock an account for a year.
+func TestAClockThatWasAheadLocksNobody(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	right := d.now
+	d.now = right.Add(365 * 24 * time.Hour)
+	for n := range 12 {
+		d.try(t, "anna", stranger(n))
+	}
+	d.now = right
+	if wait := d.try(t, "anna", stranger(50)); wait > 15*time.Minute {
+		t.Errorf("the wait is %v", wait)
+	}
+}
+
 func TestAnAddressHasThirtyFailuresAMinute(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
@@ -200,7 +301,7 @@ func TestSuccessCountsForNobody(t *testing.T) {
 	}
 }
 
-func TestSixtyFourAtOnceCountAsSixtyFour(t *testing.T) {
+func TestOfSixtyFourGuessesAtOnceTenAreLookedAt(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	var let, refused atomic.Int64
@@ -223,7 +324,7 @@ func TestSixtyFourAtOnceCountAsSixtyFour(t *testing.T) {
 func TestARestartOrAnotherNodeForgetsNothing(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
-	other := &door{path: d.path, now: d.now}
+	other := &door{path: d.path, now: d.now, hash: d.hash}
 	other.Limiter = &throttle.Limiter{Store: openStore(t, d.path), Now: func() time.Time { return other.now }}
 	for n := range 5 {
 		d.try(t, "anna", stranger(n))
@@ -263,7 +364,7 @@ func TestAWithdrawnAttemptDoesNotCount(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	for range 50 {
-		attempt, err := d.Begin(t.Context(), "anna", "192.0.2.7")
+		attempt, err := d.Begin(t.Context(), "anna", d.hash, "192.0.2.7")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,12 +379,12 @@ func TestTheCountSurvivesTheRollbackOfTheLogin(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
 	for n := range 10 {
-		attempt, err := d.Begin(t.Context(), "anna", stranger(n))
+		attempt, err := d.Begin(t.Context(), "anna", d.hash, stranger(n))
 		if err != nil {
 			t.Fatal(err)
 		}
 		undone := errors.New("undone")
-		err = d.Store.Update(t.Context(), func(tx store.Tx) error { return errors.Join(attempt.Succeeded(tx), undone) })
+		err = d.Store.Update(t.Context(), func(tx store.Tx) error { return errors.Join(attempt.Succeeded(tx, d.hash), undone) })
 		if !errors.Is(err, undone) {
 			t.Fatal(err)
 		}
