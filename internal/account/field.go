@@ -41,8 +41,8 @@ func (f fields) err() error {
 // name is the shown form of a name, or a note of what is wrong with it.
 func (f *fields) name(field, typed string, least int) string {
 	shown := norm.NFC.String(strings.TrimSpace(typed))
-	if n := utf8.RuneCountInString(shown); n < least || n > maxName || strings.ContainsFunc(shown, hidden) {
-		f.add(field, fmt.Errorf("must have %d to %d characters, none of them a control character", least, maxName))
+	if n := utf8.RuneCountInString(shown); n < least || n > maxName || strings.ContainsFunc(shown, hidden) || (n > 0 && !strings.ContainsFunc(shown, visible)) {
+		f.add(field, fmt.Errorf("must have %d to %d characters, one of them visible and none a control character", least, maxName))
 	}
 	return shown
 }
@@ -52,6 +52,11 @@ func hidden(r rune) bool {
 	const zwnj, zwj = '\u200c', '\u200d'
 	return r == utf8.RuneError || unicode.IsControl(r) || (unicode.Is(unicode.Cf, r) && r != zwnj && r != zwj) ||
 		unicode.In(r, unicode.Zl, unicode.Zp)
+}
+
+// visible is what leaves a mark. Some letters and symbols do not: the fillers of Hangul and the blank of Braille.
+func visible(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !strings.ContainsRune("\u115f\u1160\u3164\uffa0\u2800", r)
 }
 
 var (

@@ -141,7 +141,7 @@ func (s *Server) Send(request *http.Request) Answer {
 		s.t.Fatal(err)
 	}
 	a := Answer{Status: response.StatusCode, Header: response.Header, Raw: string(raw)}
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.Body); err != nil {
 			s.t.Fatalf("%s %s: %v in %s", request.Method, request.URL.Path, err, raw)
 		}

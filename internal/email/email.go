@@ -39,6 +39,9 @@ func Parse(typed string) (Address, error) {
 		return Address{}, errMalformed
 	}
 	local, domain, _ := cutLast(a.Typed, '@')
+	if norm.NFKC.String(local) != local || strings.ContainsFunc(a.Typed, disguised) {
+		return Address{}, errMalformed
+	}
 	if len(local) > maxLocalBytes || strings.ContainsFunc(a.Typed, forbidden) || !validDomain(domain) {
 		return Address{}, errMalformed
 	}
@@ -61,6 +64,9 @@ func Key(typed string) string {
 func forbidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError
 }
+
+// disguised is a letter outside ASCII whose lower case is in it, such as the Kelvin sign: its address would take another's key.
+func disguised(r rune) bool { return r >= utf8.RuneSelf && unicode.ToLower(r) < utf8.RuneSelf }
 
 // validDomain wants a host name with a dot: letters and digits of any script, inner hyphens, labels of 1 to 63 bytes. An address
 // literal such as [127.0.0.1] is no place a person gets mail at.

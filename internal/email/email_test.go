@@ -48,6 +48,8 @@ func TestRefusedAddresses(t *testing.T) {
 		"zero-width space":       "an\u200bna@example.org",
 		"right-to-left override": "an\u202ena@example.org",
 		"underscore in domain":   "anna@exa_mple.org",
+		"dotted capital I":       "\u0130nfo@example.org",
+		"full-width letter":      "\uff41nna@example.org",
 		"invalid UTF-8":          "anna\xff@example.org",
 		"local part too long":    strings.Repeat("a", 65) + "@example.org",
 		"label too long":         "anna@" + strings.Repeat("a", 64) + ".org",

@@ -42,7 +42,7 @@ func recordOf(ctx context.Context) *record {
 func (d *Door) around(routes http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &record{requestID: requestID(r), address: d.addressOf(r), fieldsIn: "body"}
+		rec := &record{requestID: d.requestID(r), address: d.addressOf(r), fieldsIn: "body"}
 		if r.Method == http.MethodGet {
 			rec.fieldsIn = "query"
 		}
@@ -54,6 +54,9 @@ func (d *Door) around(routes http.Handler) http.Handler {
 				d.panicked(out, r, fault)
 			}
 			took := time.Since(start)
+			if out.status == 0 {
+				out.status = http.StatusOK // what net/http sends for a handler that wrote nothing
+			}
 			d.Metrics.request(method(r.Method), route(r), out.status, took)
 			d.log(r, rec, out, took)
 		}()
@@ -66,21 +69,28 @@ func (d *Door) around(routes http.Handler) http.Handler {
 
 // readable refuses query parameters that are no text. Databases differ in what they make of a NUL; we do not let it come to that.
 func (d *Door) readable(w http.ResponseWriter, r *http.Request) bool {
-	query, err := url.QueryUnescape(r.URL.RawQuery)
-	if err == nil && utf8.ValidString(query) && !strings.ContainsFunc(query, unicode.IsControl) {
-		return true
+	raw, err := url.QueryUnescape(r.URL.RawQuery)
+	if err != nil || !utf8.ValidString(raw) || strings.ContainsFunc(raw, unicode.IsControl) {
+		refuseQuery(w, r, "query", "must be UTF-8 text without control characters, percent-encoded")
+		return false
 	}
+	for name, values := range r.URL.Query() {
+		if len(values) > 1 {
+			refuseQuery(w, r, "query."+name, "must be given once")
+			return false
+		}
+	}
+	return true
+}
+
+func refuseQuery(w http.ResponseWriter, r *http.Request, location, message string) {
 	writeProblem(w, r, &Problem{
 		Status: http.StatusUnprocessableEntity, Code: codeOf(http.StatusUnprocessableEntity), Detail: detailOf(http.StatusUnprocessableEntity, ""),
-		Errors: []ProblemField{{Location: "query", Message: "must be UTF-8 text without control characters, percent-encoded"}},
+		Errors: []ProblemField{{Location: location, Message: message}},
 	})
-	return false
 }
 
 func (d *Door) panicked(out *response, r *http.Request, fault any) {
-	if fault == http.ErrAbortHandler {
-		panic(fault)
-	}
 	d.Log.Error("panic", "fault", fault, "request_id", recordOf(r.Context()).requestID, "stack", string(debug.Stack()))
 	if out.status == 0 {
 		writeProblem(out, r, &Problem{
@@ -149,9 +159,11 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 
-// requestID is the one a proxy in front has given, if it looks like one, and else a new one.
-func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-ID"); requestIDForm.MatchString(id) {
+// requestID is the one a trusted proxy has given, if it looks like one, and else a new one: the audit is to be matched with the log, so
+// clients do not choose it.
+func (d *Door) requestID(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if id := r.Header.Get("X-Request-ID"); err == nil && d.trusts(peer.Addr().Unmap()) && requestIDForm.MatchString(id) {
 		return id
 	}
 	return rand.Text()

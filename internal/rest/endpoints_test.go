@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/propusk/propusk/internal/apptest"
+	"github.com/propusk/propusk/internal/config"
 )
 
 // cast is who knocks at the door in these tests.
@@ -108,7 +109,7 @@ func endpoints() []endpoint {
 			bad: map[string]string{
 				"?limit=0": "query.limit", "?limit=101": "query.limit", "?page=0": "query.page", "?page=x": "query.page",
 				"?active=maybe": "query.active", "?role=king": "query.role", "?colour=red": "query.colour",
-				"?search=a%00b": "query", "?search=%ff": "query", "?search=%zz": "query",
+				"?page=1&page=2": "query.page", "?search=a%00b": "query", "?search=%ff": "query", "?search=%zz": "query",
 			},
 		},
 		{
@@ -227,13 +228,49 @@ func TestUnknownRoutes(t *testing.T) {
 	}
 }
 
-// Nothing deletes the caller but the two paths that say so: DELETE /api/users/{anything} is no such path.
-func TestDeleteWithAnIDDoesNotDeleteTheCaller(t *testing.T) {
+// Nothing deletes the caller but the two paths that say so, and no path leads there by a redirect that clients follow.
+func TestNoOtherPathDeletesTheCaller(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
 	anna := s.Register("Anna")
-	s.Call("DELETE", "/api/users/"+anna.UserID, anna.Token, nil)
+	for _, path := range []string{
+		"/api/users/" + anna.UserID, "/api/users", "/api/users//", "//api/users/", "/api//users/", "/api/users/sessions/..", "/api/users/sessions/../",
+		"/api/users/.", "/api/./users/", "/api/users/%2e",
+	} {
+		request, _ := http.NewRequest("DELETE", s.URL, nil)
+		request.URL.Opaque = path
+		request.Header.Set("Authorization", "Bearer "+anna.Token)
+		if got := s.Send(request); got.Status != 404 && got.Status != 405 {
+			t.Errorf("DELETE %s: %d", path, got.Status)
+		}
+		if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
+			t.Fatalf("after DELETE %s the caller gets %d", path, got.Status)
+		}
+	}
+}
+
+// A link checker or a preview sends HEAD. It must not log anybody out.
+func TestLookingAtLogoutDoesNotLogOut(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	anna := s.Register("Anna")
+	if got := s.Call("HEAD", "/api/users/logout", anna.Token, nil); got.Status != 405 {
+		t.Errorf("HEAD: %d", got.Status)
+	}
 	if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
-		t.Errorf("after DELETE of a path with an id, the caller gets %d", got.Status)
+		t.Errorf("afterwards: %d", got.Status)
+	}
+}
+
+// The request id ties the audit to the log; only a proxy of ours may choose it.
+func TestClientsDoNotChooseTheRequestID(t *testing.T) {
+	t.Parallel()
+	for trusted, want := range map[string]bool{"10.0.0.0/8": false, "127.0.0.1": true} {
+		s := apptest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{trusted} })
+		request, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
+		request.Header.Set("X-Request-ID", "chosen-by-me")
+		if got := s.Send(request).Header.Get("X-Request-ID"); (got == "chosen-by-me") != want {
+			t.Errorf("with %s trusted the id is %q", trusted, got)
+		}
 	}
 }

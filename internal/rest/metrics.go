@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,16 +88,29 @@ func outcome(err error) string {
 	}
 }
 
-// loopbackOnly hides a page from everybody but this machine. A proxy here would show it to the world, so a forwarded request does not
-// count as one of this machine.
+// loopbackOnly hides a page from everybody but this machine. A proxy here would show it to the world, so a request that bears the marks
+// of one, or asks for another host, does not count as one of this machine.
 func loopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		forwarded := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
-		if err != nil || !peer.Addr().Unmap().IsLoopback() || forwarded {
+		if err != nil || !peer.Addr().Unmap().IsLoopback() || forwarded(r) || !namesThisMachine(r.Host) {
 			writeProblem(w, r, &Problem{Status: http.StatusNotFound, Code: "no_such_route", Detail: "there is nothing at this path: see /docs"})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func forwarded(r *http.Request) bool {
+	return !r.ProtoAtLeast(1, 1) || slices.ContainsFunc(
+		[]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"},
+		func(name string) bool { return r.Header.Get(name) != "" })
+}
+
+func namesThisMachine(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || (err == nil && address.IsLoopback())
 }

@@ -18,7 +18,6 @@ import (
 
 // Problem is the body of every error answer (RFC 9457). It never repeats a value of the request.
 type Problem struct {
-	Type       string         `json:"type,omitempty" doc:"Always about:blank; programs decide by code" example:"about:blank"`
 	Title      string         `json:"title" doc:"The status in words" example:"Unprocessable Entity"`
 	Status     int            `json:"status" doc:"The HTTP status" example:"422"`
 	Code       string         `json:"code" doc:"Stable name of the error, for programs" example:"invalid_input"`
@@ -127,14 +126,17 @@ func newProblemOf(ctx huma.Context, status int, message string, errs ...error) h
 	for _, err := range errs {
 		var detail huma.ErrorDetailer
 		if errors.As(err, &detail) {
-			p.Errors = append(p.Errors, fieldOf(detail.ErrorDetail()))
+			p.Errors = append(p.Errors, fieldOf(status, detail.ErrorDetail()))
 		}
 	}
 	return p
 }
 
 // fieldOf says where the error is and what is allowed there; the value stays behind. Of a missing key huma names the object only.
-func fieldOf(d *huma.ErrorDetail) ProblemField {
+func fieldOf(status int, d *huma.ErrorDetail) ProblemField {
+	if status == http.StatusUnsupportedMediaType {
+		return ProblemField{Location: "header.Content-Type", Message: "must be application/json"}
+	}
 	rest, isMissing := strings.CutPrefix(d.Message, "expected required property ")
 	if name, ok := strings.CutSuffix(rest, " to be present"); isMissing && ok {
 		return ProblemField{Location: d.Location + "." + name, Message: "is required"}

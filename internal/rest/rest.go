@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ func (d *Door) Handler() http.Handler {
 	api := d.api(exactMux{mux})
 	docs.Register(mux, "/openapi.json")
 	mux.HandleFunc("/", d.unknownRoute(mux))
+	mux.HandleFunc("HEAD /api/users/logout", d.unknownRoute(mux)) // GET would take it, and log out whoever only looks
 	if d.ShowMetrics {
 		mux.Handle("GET /metrics", loopbackOnly(d.Metrics.Handler()))
 	}
@@ -72,7 +74,24 @@ func (d *Door) Handler() http.Handler {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(spec)
 	})
-	return d.around(mux)
+	return d.around(exactly(mux, d.unknownRoute(mux)))
+}
+
+// exactly keeps the mux from redirecting to a cleaned path or to one with a slash at its end: a client that follows, as many do, would
+// send DELETE /api/users/sessions/.. to where accounts are deleted.
+func exactly(mux *http.ServeMux, unknown http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean(r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
+			clean += "/"
+		}
+		_, pattern := mux.Handler(r)
+		if clean != r.URL.Path || (strings.HasSuffix(pattern, "/{$}") && !strings.HasSuffix(r.URL.Path, "/")) {
+			unknown(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // OpenAPI is the description of the API, as served.
@@ -153,7 +172,8 @@ func (d *Door) unknownRoute(mux *http.ServeMux) http.HandlerFunc {
 		var allowed []string
 		for _, method := range methods {
 			probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
-			if _, pattern := mux.Handler(probe); pattern != "/" {
+			_, pattern := mux.Handler(probe)
+			if pattern != "/" && strings.HasSuffix(pattern, "{$}") == strings.HasSuffix(r.URL.Path, "/") && path.Clean(r.URL.Path) == strings.TrimSuffix(r.URL.Path, "/") {
 				allowed = append(allowed, method)
 			}
 		}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -39,7 +40,7 @@ type refresh struct {
 
 type logout struct {
 	Body *struct {
-		RefreshToken string `json:"refresh_token" maxLength:"200" doc:"Ends its session when the access token has expired"`
+		RefreshToken string `json:"refresh_token,omitempty" maxLength:"200" doc:"Ends its session too; enough by itself when the access token has expired"`
 	} `required:"false"`
 }
 
@@ -106,13 +107,24 @@ func (d *Door) login(ctx context.Context, _ propusk.Pass, in *credentials) (Toke
 	return toTokens(tokens), err
 }
 
-// logout ends the session of the access token, or, if that is not valid any more, of the refresh token.
+// logout ends the sessions of the access token and of the refresh token, whichever there are.
 func (d *Door) logout(ctx context.Context, me propusk.Pass, in *logout) (none, error) {
+	signedIn, refreshToken := me.User.UserID != "", ""
+	if in.Body != nil {
+		refreshToken = in.Body.RefreshToken
+	}
+	var byAccess, byRefresh error
+	if signedIn {
+		byAccess = d.Sessions.Logout(ctx, me)
+	}
+	if refreshToken != "" {
+		byRefresh = d.Sessions.LogoutByRefresh(ctx, refreshToken, recordOf(ctx).origin())
+	}
 	switch {
-	case me.User.UserID != "":
-		return none{}, d.Sessions.Logout(ctx, me)
-	case in.Body != nil:
-		return none{}, d.Sessions.LogoutByRefresh(ctx, in.Body.RefreshToken, recordOf(ctx).origin())
+	case signedIn && propusk.KindOf(byRefresh) == propusk.Unauthenticated:
+		return none{}, byAccess // most often the two are of one session, which has just ended
+	case signedIn || refreshToken != "":
+		return none{}, cmp.Or(byAccess, byRefresh)
 	default:
 		return none{}, notSignedIn()
 	}

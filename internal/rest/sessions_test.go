@@ -55,6 +55,29 @@ func TestLogoutWithARefreshToken(t *testing.T) {
 	}
 }
 
+// Whoever hands in tokens to log out wants them dead, both of them.
+func TestLogoutEndsWhateverIsHandedIn(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	email := s.Register("Anna").Email
+	for name, body := range map[string]func(other apptest.Answer) any{
+		"an empty object":             func(apptest.Answer) any { return map[string]string{} },
+		"another session's refresh":   func(other apptest.Answer) any { return map[string]string{"refresh_token": other.Text("refresh_token")} },
+		"a refresh token of nonsense": func(apptest.Answer) any { return map[string]string{"refresh_token": "nonsense"} },
+	} {
+		mine, other := login(s, email), login(s, email)
+		if out := s.Call("POST", "/api/users/logout", mine.Text("access_token"), body(other)); out.Status != 200 {
+			t.Errorf("%s: %d %s", name, out.Status, out.Raw)
+		}
+		if me := s.Call("GET", "/api/users/me", mine.Text("access_token"), nil); me.Status != 401 {
+			t.Errorf("%s: the session answers %d", name, me.Status)
+		}
+		if me := s.Call("GET", "/api/users/me", other.Text("access_token"), nil); (me.Status == 401) != strings.HasPrefix(name, "another") {
+			t.Errorf("%s: the other session answers %d", name, me.Status)
+		}
+	}
+}
+
 func TestMySessionsAreMine(t *testing.T) {
 	t.Parallel()
 	s := apptest.Start(t)
@@ -183,7 +206,7 @@ func TestTheAuditTellsTheStory(t *testing.T) {
 		lines = append(lines, l)
 	}
 	want := []line{
-		{"user.block", rootID, map[string]any{"is_active": true}, map[string]any{"is_active": false}},
+		{"user.block", rootID, map[string]any{"is_active": true}, map[string]any{"is_active": false, "sessions_ended": 1.0}},
 		{"user.change_role", rootID, map[string]any{"role": "user"}, map[string]any{"role": "moderator"}},
 		{"user.edit", anna.UserID, map[string]any{"name": "Anna"}, map[string]any{"name": "Анна"}},
 		{"session.open", anna.UserID, map[string]any{}, map[string]any{"device": "Go-http-client/1.1"}},
@@ -212,9 +235,16 @@ func TestMetricsAreForThisMachineOnly(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, shown.Raw)
 		}
 	}
+	for _, mark := range []string{"X-Forwarded-For", "X-Real-IP", "Via", "Forwarded"} {
+		request, _ := http.NewRequest("GET", s.URL+"/metrics", nil)
+		request.Header.Set(mark, "203.0.113.9")
+		if got := s.Send(request); got.Status != 404 {
+			t.Errorf("through a proxy that sends %s: %d", mark, got.Status)
+		}
+	}
 	request, _ := http.NewRequest("GET", s.URL+"/metrics", nil)
-	request.Header.Set("X-Forwarded-For", "203.0.113.9")
+	request.Host = "auth.example.org"
 	if got := s.Send(request); got.Status != 404 {
-		t.Errorf("through a proxy: %d", got.Status)
+		t.Errorf("for the world's name of this machine: %d", got.Status)
 	}
 }
