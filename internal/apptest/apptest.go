@@ -59,7 +59,7 @@ func Start(t *testing.T, options ...func(*config.Config)) *Server {
 	return Run(t, c)
 }
 
-// Engines tells a story on each engine. Its servers share one new database when each is started with the option on it.
+// Engines tells a story on each engine. Each server that is started with the option on has a new database there.
 func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	t.Helper()
 	for engine, fresh := range map[string]func(t *testing.T) string{
@@ -67,8 +67,8 @@ func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 		"postgres": func(t *testing.T) string { return pgtest.Database(t) },
 	} {
 		t.Run(engine, func(t *testing.T) {
-			url := fresh(t)
-			story(t, func(c *config.Config) { c.Database = url })
+			t.Parallel()
+			story(t, func(c *config.Config) { c.Database = fresh(t) })
 		})
 	}
 }

@@ -16,9 +16,9 @@ type cast struct {
 	admin           string
 }
 
-func play(t *testing.T) *cast {
+func play(t *testing.T, on func(*config.Config)) *cast {
 	t.Helper()
-	s := apptest.Start(t)
+	s := apptest.Start(t, on)
 	return &cast{Server: s, user: s.Register("Anna"), moderator: s.WithRole("Max", "moderator"), admin: s.Admin()}
 }
 
@@ -135,30 +135,32 @@ func endpoints() []endpoint {
 
 func TestEveryEndpoint(t *testing.T) {
 	t.Parallel()
-	for _, e := range endpoints() {
-		t.Run(e.method+" "+e.path, func(t *testing.T) {
-			t.Parallel()
-			c := play(t)
-			var body any
-			if e.body != nil {
-				body = e.body(c)
-			}
-			path := e.path
-			if strings.Contains(path, "{victim}") {
-				path = strings.ReplaceAll(path, "{victim}", c.Register("Victim").UserID)
-			}
-			if strings.Contains(path, "{session}") {
-				list := c.Call("GET", "/api/users/sessions", c.user.Token, nil).Body["sessions"].([]any)
-				path = strings.ReplaceAll(path, "{session}", list[0].(map[string]any)["id"].(string))
-			}
-			e.refusesStrangers(t, c, path, body)
-			e.refusesLesserRoles(t, c, path, body)
-			e.refusesBadInput(t, c)
-			if got := c.Call(e.method, path, c.holder(e.needs), body); got.Status != e.status {
-				t.Errorf("the right caller got %d, not %d: %s", got.Status, e.status, got.Raw)
-			}
-		})
-	}
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		for _, e := range endpoints() {
+			t.Run(e.method+" "+e.path, func(t *testing.T) {
+				t.Parallel()
+				c := play(t, on)
+				var body any
+				if e.body != nil {
+					body = e.body(c)
+				}
+				path := e.path
+				if strings.Contains(path, "{victim}") {
+					path = strings.ReplaceAll(path, "{victim}", c.Register("Victim").UserID)
+				}
+				if strings.Contains(path, "{session}") {
+					list := c.Call("GET", "/api/users/sessions", c.user.Token, nil).Body["sessions"].([]any)
+					path = strings.ReplaceAll(path, "{session}", list[0].(map[string]any)["id"].(string))
+				}
+				e.refusesStrangers(t, c, path, body)
+				e.refusesLesserRoles(t, c, path, body)
+				e.refusesBadInput(t, c)
+				if got := c.Call(e.method, path, c.holder(e.needs), body); got.Status != e.status {
+					t.Errorf("the right caller got %d, not %d: %s", got.Status, e.status, got.Raw)
+				}
+			})
+		}
+	})
 }
 
 // holder is a token of somebody with exactly the role that is needed.
@@ -209,68 +211,76 @@ func (e endpoint) refusesBadInput(t *testing.T, c *cast) {
 
 func TestUnknownRoutes(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t)
-	for _, tt := range []struct {
-		method, path string
-		status       int
-		code, allow  string
-	}{
-		{"GET", "/nowhere", 404, "no_such_route", ""},
-		{"POST", "/", 404, "no_such_route", ""},
-		{"PUT", "/api/users/me", 405, "method_not_allowed", "GET, PATCH, DELETE"},
-		{"GET", "/api/users/register", 405, "method_not_allowed", "POST"},
-		{"DELETE", "/api/users/somebody-else", 404, "no_such_route", ""},
-	} {
-		got := s.Call(tt.method, tt.path, "", nil)
-		if got.Status != tt.status || got.Text("code") != tt.code || got.Header.Get("Allow") != tt.allow {
-			t.Errorf("%s %s: %d %s, Allow %q", tt.method, tt.path, got.Status, got.Raw, got.Header.Get("Allow"))
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		s := apptest.Start(t, on)
+		for _, tt := range []struct {
+			method, path string
+			status       int
+			code, allow  string
+		}{
+			{"GET", "/nowhere", 404, "no_such_route", ""},
+			{"POST", "/", 404, "no_such_route", ""},
+			{"PUT", "/api/users/me", 405, "method_not_allowed", "GET, PATCH, DELETE"},
+			{"GET", "/api/users/register", 405, "method_not_allowed", "POST"},
+			{"DELETE", "/api/users/somebody-else", 404, "no_such_route", ""},
+		} {
+			got := s.Call(tt.method, tt.path, "", nil)
+			if got.Status != tt.status || got.Text("code") != tt.code || got.Header.Get("Allow") != tt.allow {
+				t.Errorf("%s %s: %d %s, Allow %q", tt.method, tt.path, got.Status, got.Raw, got.Header.Get("Allow"))
+			}
 		}
-	}
+	})
 }
 
 // Nothing deletes the caller but the two paths that say so, and no path leads there by a redirect that clients follow.
 func TestNoOtherPathDeletesTheCaller(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t)
-	anna := s.Register("Anna")
-	for _, path := range []string{
-		"/api/users/" + anna.UserID, "/api/users", "/api/users//", "//api/users/", "/api//users/", "/api/users/sessions/..", "/api/users/sessions/../",
-		"/api/users/.", "/api/./users/", "/api/users/%2e",
-	} {
-		request, _ := http.NewRequest("DELETE", s.URL, nil)
-		request.URL.Opaque = path
-		request.Header.Set("Authorization", "Bearer "+anna.Token)
-		if got := s.Send(request); got.Status != 404 && got.Status != 405 {
-			t.Errorf("DELETE %s: %d", path, got.Status)
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		s := apptest.Start(t, on)
+		anna := s.Register("Anna")
+		for _, path := range []string{
+			"/api/users/" + anna.UserID, "/api/users", "/api/users//", "//api/users/", "/api//users/", "/api/users/sessions/..", "/api/users/sessions/../",
+			"/api/users/.", "/api/./users/", "/api/users/%2e",
+		} {
+			request, _ := http.NewRequest("DELETE", s.URL, nil)
+			request.URL.Opaque = path
+			request.Header.Set("Authorization", "Bearer "+anna.Token)
+			if got := s.Send(request); got.Status != 404 && got.Status != 405 {
+				t.Errorf("DELETE %s: %d", path, got.Status)
+			}
+			if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
+				t.Fatalf("after DELETE %s the caller gets %d", path, got.Status)
+			}
 		}
-		if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
-			t.Fatalf("after DELETE %s the caller gets %d", path, got.Status)
-		}
-	}
+	})
 }
 
 // A link checker or a preview sends HEAD. It must not log anybody out.
 func TestLookingAtLogoutDoesNotLogOut(t *testing.T) {
 	t.Parallel()
-	s := apptest.Start(t)
-	anna := s.Register("Anna")
-	if got := s.Call("HEAD", "/api/users/logout", anna.Token, nil); got.Status != 405 {
-		t.Errorf("HEAD: %d", got.Status)
-	}
-	if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
-		t.Errorf("afterwards: %d", got.Status)
-	}
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		s := apptest.Start(t, on)
+		anna := s.Register("Anna")
+		if got := s.Call("HEAD", "/api/users/logout", anna.Token, nil); got.Status != 405 {
+			t.Errorf("HEAD: %d", got.Status)
+		}
+		if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
+			t.Errorf("afterwards: %d", got.Status)
+		}
+	})
 }
 
 // The request id ties the audit to the log; only a proxy of ours may choose it.
 func TestClientsDoNotChooseTheRequestID(t *testing.T) {
 	t.Parallel()
-	for trusted, want := range map[string]bool{"10.0.0.0/8": false, "127.0.0.1": true} {
-		s := apptest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{trusted} })
-		request, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
-		request.Header.Set("X-Request-ID", "chosen-by-me")
-		if got := s.Send(request).Header.Get("X-Request-ID"); (got == "chosen-by-me") != want {
-			t.Errorf("with %s trusted the id is %q", trusted, got)
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		for trusted, want := range map[string]bool{"10.0.0.0/8": false, "127.0.0.1": true} {
+			s := apptest.Start(t, on, func(c *config.Config) { c.TrustedProxies = []string{trusted} })
+			request, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
+			request.Header.Set("X-Request-ID", "chosen-by-me")
+			if got := s.Send(request).Header.Get("X-Request-ID"); (got == "chosen-by-me") != want {
+				t.Errorf("with %s trusted the id is %q", trusted, got)
+			}
 		}
-	}
+	})
 }
