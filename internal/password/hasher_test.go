@@ -384,3 +384,27 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// Somebody who registers one account after the other must not fill the queue before those who log in.
+func TestNewHashesLeaveRoomForLogins(t *testing.T) {
+	t.Parallel()
+	p := newPool(1, 4)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := p.enterNew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // as two that wait
+		p.admitted <- struct{}{}
+	}
+	var refused *propusk.Error
+	if err := p.enterNew(t.Context()); !errors.As(err, &refused) || refused.Code != "busy" {
+		t.Errorf("a new hash in a queue that is half full: %v", err)
+	}
+	if err := p.full(); err != nil {
+		t.Errorf("a login in a queue that is half full: %v", err)
+	}
+	if err := p.enter(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("somebody who has gone: %v", err)
+	}
+}

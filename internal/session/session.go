@@ -87,15 +87,14 @@ func (s *Service) Login(ctx context.Context, in Login) (Tokens, error) {
 		return Tokens{}, err
 	}
 	key := email.Key(in.Email)
-	tokens, err := s.tryLogin(ctx, key, in)
-	if errors.Is(err, errHashChanged) {
+	for range 3 {
+		tokens, err := s.tryLogin(ctx, key, in)
+		if !errors.Is(err, errHashChanged) {
+			return tokens, err
+		}
 		// Somebody logged in at the same moment and renewed the hash, or changed the password: look again.
-		tokens, err = s.tryLogin(ctx, key, in)
 	}
-	if errors.Is(err, errHashChanged) {
-		err = badCredentials()
-	}
-	return tokens, err
+	return Tokens{}, badCredentials()
 }
 
 // errHashChanged means that the password was checked against a hash that is not the account's any more.

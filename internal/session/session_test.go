@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -276,6 +277,22 @@ func TestHashIsRenewedAtLoginWhenTheCostChanged(t *testing.T) {
 		t.Errorf("before %s, after a login %s, after the cost changed %s", before, same, after)
 	}
 	w.login(t)
+}
+
+// Of many who log in when the cost was changed one renews the hash first. The others know the password too.
+func TestParallelLoginsSurviveTheRenewalOfTheHash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Hasher = hasher(t, 2)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, err := w.Login(t.Context(), session.Login{Email: "anna@example.org", Password: secretWord}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestDamagedHashIsAWrongPassword(t *testing.T) {

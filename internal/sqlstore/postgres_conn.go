@@ -31,9 +31,10 @@ const (
 // connections makes and checks connections to one server.
 type connections struct {
 	config *pgx.ConnConfig
-	// broke is when a connection was last found broken, in Unix nanoseconds: others may be, too.
-	broke   atomic.Int64
-	probing singleflight.Group
+	// answered is when the server last answered anything, and broke when a connection was last found broken: others may be, too. Both
+	// are in Unix nanoseconds.
+	answered, broke atomic.Int64
+	probing         singleflight.Group
 }
 
 // lastUse is the key under which a connection knows when it was last used, as a *time.Time.
@@ -42,7 +43,7 @@ const lastUse = "propusk last use"
 func (c *connections) connector() driver.Connector {
 	return stdlib.GetConnector(*c.config,
 		stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
-			conn.PgConn().CustomData()[lastUse] = new(time.Now())
+			conn.PgConn().CustomData()[lastUse] = new(c.heard())
 			return nil
 		}),
 		stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false }),
@@ -61,9 +62,17 @@ func (c *connections) check(ctx context.Context, conn *pgx.Conn) error {
 		if conn.Ping(ctx) != nil {
 			return driver.ErrBadConn
 		}
+		now = c.heard()
 	}
 	*used = now
 	return nil
+}
+
+// heard takes note that the server has answered.
+func (c *connections) heard() time.Time {
+	now := time.Now()
+	c.answered.Store(now.UnixNano())
+	return now
 }
 
 // errSilent ends what waits for a server that does not even let anybody connect.
@@ -75,19 +84,25 @@ func (e errSilent) Error() string {
 
 func (e errSilent) Unwrap() error { return e.cause }
 
-// watch gives a context that ends when ctx does, or when no answer came for a while and the server turns out to be silent. A statement
-// may take long, and the network may lose a server without a word; only another connection can tell one from the other.
+// watch gives a context that ends when ctx does, or when the server turns out to be silent: when it has answered nobody for a while and
+// does not let in another connection. A statement may take long, and the network may lose a server without a word; this tells one from
+// the other.
 func (c *connections) watch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(silence, func() {
-		for ctx.Err() == nil {
+		for wait := time.Duration(0); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			if wait = silence - time.Since(time.Unix(0, c.answered.Load())); wait > 0 {
+				continue
+			}
 			if err := c.probe(); err != nil {
 				cancel(errSilent{err})
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(silence):
-			}
+			wait = silence
 		}
 	})
 	return ctx, func() {
@@ -102,13 +117,14 @@ func (c *connections) probe() error {
 		ctx, cancel := context.WithTimeout(context.Background(), probePatience)
 		defer cancel()
 		conn, err := pgconn.ConnectConfig(ctx, &c.config.Config)
-		if err == nil {
-			return nil, conn.Close(ctx)
+		if err != nil && postgresCode(err) == "" {
+			return nil, err
 		}
-		if postgresCode(err) != "" {
-			return nil, nil
+		c.heard()
+		if conn != nil {
+			_ = conn.Close(ctx)
 		}
-		return nil, err
+		return nil, nil
 	})
 	return err
 }
@@ -174,8 +190,8 @@ func (l *link) query(ctx context.Context, each func(*sql.Rows) error, text strin
 // exec implements querier.
 func (l *link) exec(ctx context.Context, text string, args ...any) (int, error) {
 	result, err := l.ExecContext(ctx, text, args...)
-	if err != nil {
-		return 0, l.judge(ctx, err)
+	if err = l.judge(ctx, err); err != nil {
+		return 0, err
 	}
 	changed, err := result.RowsAffected()
 	return int(changed), err
@@ -183,6 +199,9 @@ func (l *link) exec(ctx context.Context, text string, args ...any) (int, error) 
 
 // judge translates a failure and takes note of it. The end of ctx breaks the connection too, but that says nothing about others.
 func (l *link) judge(ctx context.Context, err error) error {
+	if err == nil || postgresCode(err) != "" {
+		l.conns.heard()
+	}
 	if err == nil {
 		return nil
 	}
