@@ -112,12 +112,12 @@ func (s *Server) launch(bin string, credential *syscall.Credential, settings []s
 	if err != nil {
 		return err
 	}
-	defer commandsOut.Close()
+	defer func() { _ = commandsOut.Close() }()
 	answers, answersIn, err := os.Pipe()
 	if err != nil {
 		return errors.Join(err, commands.Close())
 	}
-	defer answersIn.Close()
+	defer func() { _ = answersIn.Close() }()
 	guardian.Stdin, guardian.Stdout = commandsOut, answersIn
 	if err := guardian.Start(); err != nil {
 		return errors.Join(err, commands.Close(), answers.Close())

@@ -43,7 +43,7 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 		return nil, err
 	}
 	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
-	e := &postgresEngine{conns: connections{config: u.within(connectPatience)}, turns: newTurns(u.conns / 2)}
+	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)

@@ -31,13 +31,14 @@ const (
 // connections makes and checks connections to one server.
 type connections struct {
 	config *pgx.ConnConfig
-	// answered is when the server last answered anything, and broke when a connection was last found broken: others may be, too. Both
-	// are in Unix nanoseconds.
+	// begun is the zero of the clock by which answered is when the server last answered anything, and broke when a connection was last
+	// found broken: others may be, too.
+	begun           time.Time
 	answered, broke atomic.Int64
 	probing         singleflight.Group
 }
 
-// lastUse is the key under which a connection knows when it was last used, as a *time.Time.
+// lastUse is the key under which a connection knows when it was last used, as a *time.Duration.
 const lastUse = "propusk last use"
 
 func (c *connections) connector() driver.Connector {
@@ -53,9 +54,9 @@ func (c *connections) connector() driver.Connector {
 // check asks a connection of the pool whether it works, unless it did a moment ago. The pool throws away one that does not, and takes
 // another.
 func (c *connections) check(ctx context.Context, conn *pgx.Conn) error {
-	used := conn.PgConn().CustomData()[lastUse].(*time.Time)
-	now := time.Now()
-	if now.Sub(*used) > trusted || used.UnixNano() <= c.broke.Load() {
+	used := conn.PgConn().CustomData()[lastUse].(*time.Duration)
+	now := c.now()
+	if now-*used > trusted || *used <= time.Duration(c.broke.Load()) {
 		// A connection that the network has forgotten would be waited for without end.
 		ctx, cancel := context.WithTimeout(ctx, probePatience)
 		defer cancel()
@@ -68,10 +69,13 @@ func (c *connections) check(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// now is a clock that nobody sets.
+func (c *connections) now() time.Duration { return time.Since(c.begun) }
+
 // heard takes note that the server has answered.
-func (c *connections) heard() time.Time {
-	now := time.Now()
-	c.answered.Store(now.UnixNano())
+func (c *connections) heard() time.Duration {
+	now := c.now()
+	c.answered.Store(int64(now))
 	return now
 }
 
@@ -96,7 +100,7 @@ func (c *connections) watch(ctx context.Context) (context.Context, func()) {
 				return
 			case <-time.After(wait):
 			}
-			if wait = silence - time.Since(time.Unix(0, c.answered.Load())); wait > 0 {
+			if wait = time.Duration(c.answered.Load()) + silence - c.now(); wait > 0 {
 				continue
 			}
 			if err := c.probe(); err != nil {
@@ -197,7 +201,7 @@ func (l *link) exec(ctx context.Context, text string, args ...any) (int, error) 
 	return int(changed), err
 }
 
-// judge translates a failure and takes note of it. The end of ctx breaks the connection too, but that says nothing about others.
+// judge takes note of what came back, and translates it if it is a failure. The end of ctx breaks the connection too, but that says nothing about others.
 func (l *link) judge(ctx context.Context, err error) error {
 	if err == nil || postgresCode(err) != "" {
 		l.conns.heard()
@@ -209,7 +213,7 @@ func (l *link) judge(ctx context.Context, err error) error {
 	// A server that takes no writes any more has handed its work to another, which a new connection will find.
 	l.unfit = l.unfit || broken || postgresCode(err) == "25006"
 	if broken && ctx.Err() == nil {
-		l.conns.broke.Store(time.Now().UnixNano())
+		l.conns.broke.Store(int64(l.conns.now()))
 		err = lost{err}
 	}
 	if l.failure == nil {

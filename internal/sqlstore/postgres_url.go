@@ -34,6 +34,8 @@ const (
 // connection (statement_timeout, search_path, …), and
 //
 //	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2
+//
+// A pooler in between must give each connection its own server process, as PgBouncer's session mode does: statements stay prepared.
 type postgresURL struct {
 	config *pgx.ConnConfig
 	conns  int
