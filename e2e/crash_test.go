@@ -72,20 +72,25 @@ func crash(t *testing.T, disaster func([]*crashWriter) *server, afterwards func(
 		crashRounds, answered(writers), total.pending.Load(), total.kept.Load())
 }
 
-// write lets everybody write, and kills at some moment.
+// write lets everybody write, and kills at some moment after the first answer.
 func write(t *testing.T, writers []*crashWriter, c *client, kill func()) {
 	t.Helper()
 	before, after := answered(writers), time.Duration(crashFewest+rand.IntN(crashMost-crashFewest))*time.Millisecond
-	killed := make(chan struct{})
+	begun, killed := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(killed)
-		<-time.After(after) // the moment is to be any
+		select {
+		case <-begun:
+			<-time.After(after) // the moment is to be any
+		case <-time.After(patience):
+		}
 		kill()
 	}()
-	inParallel(writers, func(w *crashWriter) { w.write(t, c) })
+	begin := sync.OnceFunc(func() { close(begun) })
+	inParallel(writers, func(w *crashWriter) { w.write(t, c, begin) })
 	<-killed
 	if answered(writers) == before {
-		t.Errorf("nothing was answered in %v: this says nothing", after)
+		t.Errorf("nothing was answered in %v: this says nothing", patience)
 	}
 }
 
@@ -163,8 +168,8 @@ func (p pendingWrite) String() string {
 	}
 }
 
-// write sends requests until one is not answered.
-func (w *crashWriter) write(t *testing.T, c *client) {
+// write sends requests until one is not answered, and reports each answer.
+func (w *crashWriter) write(t *testing.T, c *client, report func()) {
 	for {
 		a := w.next()
 		got, err := a.send(c)
@@ -177,6 +182,7 @@ func (w *crashWriter) write(t *testing.T, c *client) {
 		}
 		a.happened()
 		w.answered++
+		report()
 	}
 }
 
