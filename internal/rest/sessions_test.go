@@ -146,7 +146,7 @@ func TestTooManyFailedLoginsAnswer429(t *testing.T) {
 			}
 			got := s.Call("POST", "/api/users/login", "", map[string]string{"email": email, "password": "wrong"})
 			wait, _ := strconv.Atoi(got.Header.Get("Retry-After"))
-		if got.Status != 429 || wait < 30 || wait > 60 || got.Text("code") != "too_many_attempts" {
+			if got.Status != 429 || wait < 30 || wait > 60 || got.Text("code") != "too_many_attempts" {
 				t.Errorf("%s: %d %s, Retry-After %q", email, got.Status, got.Raw, got.Header.Get("Retry-After"))
 			}
 		}
