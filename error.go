@@ -24,7 +24,8 @@ const (
 	Conflict
 	// RateLimited means too many attempts; RetryAfter says when the next one is looked at.
 	RateLimited
-	// Unavailable means that it cannot be answered now; nothing was decided. RetryAfter says when to try again.
+	// Unavailable means that it cannot be answered now, and that nothing is allowed. RetryAfter says when to try again. Nothing was changed
+	// either, but for the code outcome_unknown: the database was lost in the middle of a commit, and whether it happened is to be looked at.
 	Unavailable
 )
 

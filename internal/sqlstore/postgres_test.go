@@ -271,6 +271,49 @@ func TestNameTakenUnseen(t *testing.T) {
 	}
 }
 
+// Nodes take turns too: none starves, and none gives up.
+func TestNodesThatFightOverOneRow(t *testing.T) {
+	url := pgtest.Database(t)
+	nodes := []*Store{openURL(t, url), openURL(t, url), openURL(t, url)}
+	const clients, each = 16, 5
+	var wg sync.WaitGroup
+	for _, s := range nodes {
+		for range clients {
+			wg.Go(func() {
+				for range each {
+					if err := s.Update(context.Background(), counting(store.CounterKey{})); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	c, err := nodes[0].Now(t.Context()).Counter(store.CounterKey{})
+	if err != nil || c.Count != len(nodes)*clients*each {
+		t.Errorf("counted %d (%v)", c.Count, err)
+	}
+}
+
+// PostgreSQL answers the commit of a transaction in which a statement failed with a rollback, and calls it no error.
+func TestCommitThatRollsBackIsNoCommit(t *testing.T) {
+	s := openURL(t, pgtest.Database(t))
+	err := s.Update(t.Context(), func(tx_ store.Tx) error {
+		if err := inserting(1)(tx_); err != nil {
+			return err
+		}
+		_, err := tx_.(tx).db.exec(context.Background(), `SELECT 1/0`) // past what would remember it
+		if err == nil {
+			t.Error("no failure")
+		}
+		return nil
+	})
+	if !errors.Is(err, errRolledBack) || propusk.KindOf(err) != propusk.Internal {
+		t.Errorf("answered %v", err)
+	}
+	checkThere(t, s, map[int64]bool{1: false})
+}
+
 // Two that want what the other has are told apart by the database; both get their way.
 func TestDeadlock(t *testing.T) {
 	s := openURL(t, pgtest.Database(t))

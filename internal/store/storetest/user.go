@@ -145,6 +145,24 @@ var users = []story{
 		d.insert(longest)
 	}},
 
+	{"what is no text is refused, be it looked for or kept", func(d *database) {
+		for _, no := range []string{"a\x00b", "\xff", "\xed\xa0\x80"} {
+			row := person(1)
+			row.Name = no
+			tell := map[string]error{"InsertUser": d.Update(d.t.Context(), func(tx store.Tx) error {
+				_, err := tx.InsertUser(row)
+				return err
+			})}
+			_, _, tell["Credentials"] = d.now().Credentials(no)
+			_, _, tell["SessionByID"] = d.now().SessionByID(no)
+			for method, err := range tell {
+				if propusk.KindOf(err) != propusk.Invalid {
+					d.t.Errorf("%s of %q answered %v", method, no, err)
+				}
+			}
+		}
+	}},
+
 	{"a search finds text anywhere, whatever its case", search},
 
 	{"a list is cut into pages by id", func(d *database) {
