@@ -2,10 +2,7 @@
 
 package e2e
 
-import (
-	"syscall"
-	"testing"
-)
+import "syscall"
 
 func onItsOwn() *syscall.SysProcAttr { return nil }
 
@@ -14,10 +11,4 @@ func (p *process) kill() {
 		_ = p.cmd.Process.Kill()
 	}
 	<-p.exited
-}
-
-func (p *process) memory(t *testing.T, _ string) float64 {
-	t.Helper()
-	t.Skip("the memory of another process is read from /proc, which only Linux has")
-	return 0
 }
