@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,13 +138,15 @@ func reachable(addr net.Addr) string {
 	return addr.String()
 }
 
-// welcome tells a newcomer where everything is. The password is shown here and nowhere else, ever.
+// welcome tells a newcomer where everything is, in one write, so that who waits for the first line has the rest. The password is shown here
+// and nowhere else, ever.
 func welcome(w io.Writer, url, database, password string) {
-	fmt.Fprintf(w, "Propusk %s is listening on %s\n\n", Version(), url)
-	fmt.Fprintf(w, "  documentation   %s/docs\n  database        %s\n", url, database)
+	var text strings.Builder
+	fmt.Fprintf(&text, "Propusk %s is listening on %s\n\n", Version(), url)
+	fmt.Fprintf(&text, "  documentation   %s/docs\n  database        %s\n", url, database)
 	if password != "" {
-		fmt.Fprintf(w, "\n  first administrator   %s\n  password              %s\n", account.DefaultAdminEmail, password)
-		fmt.Fprintf(w, "  (shown only this once; change it with POST %s/api/users/change-password)\n", url)
+		fmt.Fprintf(&text, "\n  first administrator   %s\n  password              %s\n", account.DefaultAdminEmail, password)
+		fmt.Fprintf(&text, "  (shown only this once; change it with POST %s/api/users/change-password)\n", url)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintln(w, text.String())
 }
