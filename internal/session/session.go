@@ -269,7 +269,7 @@ func (s *Service) live(session propusk.Session, user propusk.User, now time.Time
 }
 
 func ended() error {
-	return notSignedIn("session_ended", "the session has ended: log in again")
+	return notSignedIn("session_ended", "this token opens no session any more: refresh it or log in again")
 }
 
 // Logout ends the caller's session.
