@@ -5,6 +5,7 @@
 package propusk
 
 import (
+	"slices"
 	"time"
 
 	"github.com/propusk/propusk/rbac"
@@ -49,17 +50,50 @@ type Session struct {
 type Standing struct {
 	Roles  []string
 	Grants *rbac.Grants
+	// Limit, when set, is all that may be done at most, whatever Roles permit: the roles of Limit are the permissions of an API key.
+	Limit *rbac.Grants
 }
 
 // Decide answers whether the standing permits p, given whose object it is about.
 func (s Standing) Decide(p rbac.Permission, owner rbac.Ownership) rbac.Decision {
-	return s.Grants.Decide(s.Roles, p, owner)
+	decision := s.Grants.Decide(s.Roles, p, owner)
+	if decision.Allowed && s.Limit != nil {
+		if limit := s.Limit.Decide(s.Limit.Roles(), p, owner); !limit.Allowed {
+			return limit
+		}
+	}
+	return decision
+}
+
+// Everything reports whether the standing permits every permission, also those that do not exist yet.
+func (s Standing) Everything() bool { return s.Limit == nil && s.Grants.All(s.Roles) }
+
+// Permissions is all that the standing permits, sorted by bytes; "*" comes first when that is everything.
+func (s Standing) Permissions() []string {
+	held := s.Grants.Union(s.Roles)
+	if s.Limit == nil {
+		return held
+	}
+	limit := s.Limit.Union(s.Limit.Roles())
+	return slices.DeleteFunc(held, func(p string) bool { return !slices.Contains(limit, p) })
 }
 
 // Covers reports whether the holder may act upon somebody of standing other: every permission that other holds is held here too.
 // Standings of different scopes are not comparable; callers compare within one.
 func (s Standing) Covers(other []string) bool {
-	return s.Grants.Covers(s.Roles, other)
+	return s.Grants.Covers(s.Roles, other) && (s.Limit == nil || len(s.Missing(s.Grants.Union(other))) == 0)
+}
+
+// Missing returns those of permissions that the holder does not hold, "*" among them, in their order.
+func (s Standing) Missing(permissions []string) []string {
+	if s.Everything() {
+		return nil
+	}
+	held := s.Grants.Union(s.Roles)
+	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool {
+		return (slices.Contains(held, p) || s.Grants.All(s.Roles)) &&
+			(s.Limit == nil || slices.Contains(s.Limit.Union(s.Limit.Roles()), p))
+	})
 }
 
 // Origin is where a request came from, for the audit and the limits on failed logins.
@@ -72,10 +106,54 @@ type Origin struct {
 type Pass struct {
 	User    User
 	Session Session
+	// KeyID is the public id of the API key that was shown instead of a token; then there is no Session.
+	KeyID string
 	// Platform is what the user holds above all communities.
 	Platform Standing
+	// PlatformAdmin passes every check in every existing community, within the limit of an API key.
+	PlatformAdmin bool
+	// Community is where the request acts; one without an ID is none.
+	Community Community
+	// Member tells whether the user is a member there, and Local what the user holds there: stored roles, never invented ones.
+	Member bool
+	Local  Standing
 	// Origin is where the request came from.
 	Origin Origin
 	// Operator marks the person at the command line of the machine, who stands above every account and has none.
 	Operator bool
+}
+
+// Decide answers whether the pass permits community permission p where it acts, given whose object it is about. To somebody who is no member
+// there, and where there is no such community, the reason is not_member.
+func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
+	decision := p.Local.Decide(permission, owner)
+	switch {
+	case p.Community.ID == 0:
+		return rbac.Decision{Reason: rbac.ReasonNotMember}
+	case decision.Allowed:
+		return decision
+	case p.PlatformAdmin:
+		if decision = p.power().Decide(permission, owner); decision.Allowed {
+			decision.Reason = rbac.ReasonPlatformAdmin
+		}
+		return decision
+	case !p.Member:
+		return rbac.Decision{Reason: rbac.ReasonNotMember}
+	}
+	return decision
+}
+
+// Covers reports whether the pass permits acting, where it acts, upon somebody with those roles, or giving them: all that they permit is held.
+func (p Pass) Covers(roles []string) bool { return p.power().Covers(roles) }
+
+// Missing returns those of permissions that the pass does not hold where it acts.
+func (p Pass) Missing(permissions []string) []string { return p.power().Missing(permissions) }
+
+// power is what the pass may act with where it acts: a platform admin has the power of the community's admin.
+func (p Pass) power() Standing {
+	local := p.Local
+	if p.PlatformAdmin {
+		local.Roles = []string{rbac.Admin}
+	}
+	return local
 }

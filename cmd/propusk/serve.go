@@ -33,5 +33,5 @@ first start and prints the password once. Ctrl-C or SIGTERM stops it after the r
 		return app.Run(cmd.Context(), c, app.Terminal{
 			Out: cmd.OutOrStdout(), Log: cmd.ErrOrStderr(), IsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		})
-	}, config.Server, config.Admin, config.Tokens, config.Database, config.Passwords)
+	}, config.Server, config.Admin, config.Tokens, config.Database, config.Policy, config.Passwords)
 }

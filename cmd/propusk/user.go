@@ -36,7 +36,7 @@ func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *a
 			return err
 		}
 		return errors.Join(run(cmd.Context(), cmd, a, args), a.Close())
-	}, config.Database, config.Passwords, config.Tokens)
+	}, config.Database, config.Policy, config.Passwords, config.Tokens)
 }
 
 // mustExist keeps a command with a misspelt path from making an empty database and looking into that.

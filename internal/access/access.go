@@ -4,6 +4,9 @@ package access
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
+	"time"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/session"
@@ -11,16 +14,36 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// Service makes Passes.
+// Service makes Passes and answers checks.
 type Service struct {
+	Store    store.Store
 	Sessions *session.Service
-	// Platform is the compiled platform policy.
-	Platform *rbac.Grants
+	// Platform is the compiled platform policy, PlatformCatalogue what it is about: a permission in it is decided above all communities,
+	// every other one in a community.
+	Platform          *rbac.Grants
+	PlatformCatalogue *rbac.Catalogue
+	// PlatformPolicy and Policy, of communities, are what decisions are explained with.
+	PlatformPolicy, Policy rbac.Policy
+	// DefaultCommunity is where checks are about that name no community; 0 for nowhere.
+	DefaultCommunity int64
+	// Mirror, when set, is asked for compiled lists before the database is.
+	Mirror Mirror
+	Log    *slog.Logger
+	// Now is the wall clock; Random is where secrets of API keys come from.
+	Now    func() time.Time
+	Random io.Reader
+
+	grants grantsMemory
+	used   usedKeys
 }
 
-// Inspect tells what the bearer of an access token may do now. Unauthenticated: invalid_token, token_expired, session_ended.
-func (s *Service) Inspect(ctx context.Context, token string) (propusk.Pass, error) {
-	user, live, err := s.Sessions.Resolve(ctx, token)
+// Inspect tells what the bearer of an access token, or of an API key, may do now. Unauthenticated: invalid_token, token_expired,
+// session_ended.
+func (s *Service) Inspect(ctx context.Context, bearer string) (propusk.Pass, error) {
+	if isAPIKey(bearer) {
+		return s.inspectKey(ctx, bearer)
+	}
+	user, live, err := s.Sessions.Resolve(ctx, bearer)
 	if err != nil {
 		return propusk.Pass{}, err
 	}
@@ -29,10 +52,10 @@ func (s *Service) Inspect(ctx context.Context, token string) (propusk.Pass, erro
 
 // Operator is the Pass of whoever runs commands on the machine itself.
 func (s *Service) Operator() propusk.Pass {
-	return propusk.Pass{Operator: true, Platform: s.standing(rbac.Admin)}
+	return propusk.Pass{Operator: true, PlatformAdmin: true, Platform: s.standing(rbac.Admin)}
 }
 
-// Authorize re-reads the caller inside the transaction that is about to act, and requires permission p of what the caller holds by
+// Authorize re-reads the caller inside the transaction that is about to act, and requires platform permission p of what the caller holds by
 // now: between the first look and the change somebody may have ended the session or taken the role. Unauthenticated (session_ended),
 // Forbidden.
 func (s *Service) Authorize(r store.Reader, caller propusk.Pass, p rbac.Permission) (propusk.Pass, error) {
@@ -43,10 +66,13 @@ func (s *Service) Authorize(r store.Reader, caller propusk.Pass, p rbac.Permissi
 	return now, Require(now, p)
 }
 
-// Again re-reads the caller inside the transaction that is about to act. Unauthenticated (session_ended).
+// Again re-reads the caller inside the transaction that is about to act. Unauthenticated (session_ended, invalid_token).
 func (s *Service) Again(r store.Reader, caller propusk.Pass) (propusk.Pass, error) {
-	if caller.Operator {
+	switch {
+	case caller.Operator:
 		return caller, nil
+	case caller.KeyID != "":
+		return s.keyAgain(r, caller)
 	}
 	user, live, err := s.Sessions.Again(r, caller.Session.ID)
 	if err != nil {
@@ -57,19 +83,48 @@ func (s *Service) Again(r store.Reader, caller propusk.Pass) (propusk.Pass, erro
 	return now, nil
 }
 
+// SignedIn is Again for what people do with their own account, which no API key may. Unauthenticated, Forbidden (session_required).
+func (s *Service) SignedIn(r store.Reader, caller propusk.Pass) (propusk.Pass, error) {
+	if caller.KeyID != "" {
+		return propusk.Pass{}, SessionRequired()
+	}
+	return s.Again(r, caller)
+}
+
+// SessionRequired refuses an API key where only somebody who logged in may act.
+func SessionRequired() error {
+	return &propusk.Error{
+		Kind: propusk.Forbidden, Code: "session_required",
+		Message: "this cannot be done with an API key: log in and send the access_token",
+	}
+}
+
 // Require is nil if the caller holds platform permission p, and otherwise Forbidden with p named.
 func Require(caller propusk.Pass, p rbac.Permission) error {
 	if caller.Platform.Decide(p, rbac.OwnerUnknown).Allowed {
 		return nil
 	}
+	return missing(p, "on the platform")
+}
+
+// RequireHere is nil if the caller holds community permission p where the pass acts, and otherwise Forbidden with p named.
+func RequireHere(caller propusk.Pass, p rbac.Permission) error {
+	if caller.Decide(p, rbac.OwnerUnknown).Allowed {
+		return nil
+	}
+	return missing(p, "in this community")
+}
+
+func missing(p rbac.Permission, where string) error {
 	return &propusk.Error{
 		Kind: propusk.Forbidden, Code: "missing_permission", Permission: p.String(),
-		Message: fmt.Sprintf("this needs the permission %s, which your role does not have", p),
+		Message: fmt.Sprintf("this needs the permission %s, which you do not have %s", p, where),
 	}
 }
 
 func (s *Service) pass(user propusk.User, live propusk.Session) propusk.Pass {
-	return propusk.Pass{User: user, Session: live, Platform: s.standing(user.Role)}
+	platform := s.standing(user.Role)
+	return propusk.Pass{User: user, Session: live, Platform: platform, PlatformAdmin: platform.Everything()}
 }
 
 func (s *Service) standing(role string) propusk.Standing {

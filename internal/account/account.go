@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +15,7 @@ import (
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/email"
+	"github.com/propusk/propusk/internal/field"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/throttle"
@@ -73,12 +76,12 @@ const (
 
 // newRow checks the input, all fields at once, and makes the row of an account that has no slug and no password hash yet.
 func (s *Service) newRow(in Registration, role string) (store.UserRow, error) {
-	var bad fields
-	name := bad.name("name", in.Name, 1)
-	lastName := bad.name("last_name", in.LastName, 0)
+	var bad field.Faults
+	name := bad.Name("name", in.Name, 1)
+	lastName := bad.Name("last_name", in.LastName, 0)
 	address, err := email.Parse(in.Email)
-	bad.add("email", err)
-	bad.add("password", s.Passwords.Accept(in.Password))
+	bad.Add("email", err)
+	bad.Add("password", s.Passwords.Accept(in.Password))
 	now := s.Now().Truncate(time.Second)
 	return store.UserRow{
 		User: propusk.User{
@@ -86,7 +89,7 @@ func (s *Service) newRow(in Registration, role string) (store.UserRow, error) {
 			CreatedAt: now, UpdatedAt: now,
 		},
 		EmailKey: address.Key,
-	}, bad.err()
+	}, bad.Err()
 }
 
 // insert hashes the password, which is the expensive part, and then adds the account under a free slug. allow is asked inside the
@@ -106,7 +109,7 @@ func (s *Service) insert(ctx context.Context, row store.UserRow, secret, action 
 			return err
 		}
 		fresh := row
-		if fresh.Slug, err = freeSlug(tx, row.Name+" "+row.LastName); err != nil {
+		if fresh.Slug, err = field.FreeSlug(tx.SlugExists, row.Name+" "+row.LastName, "user"); err != nil {
 			return err
 		}
 		if user, err = tx.InsertUser(fresh); err != nil {
@@ -156,7 +159,7 @@ func (s *Service) Edit(ctx context.Context, caller propusk.Pass, in Edit) (propu
 	}
 	var user propusk.User
 	err = s.Store.Update(ctx, func(tx store.Tx) error {
-		me, err := s.Access.Again(tx, caller)
+		me, err := s.Access.SignedIn(tx, caller)
 		if err != nil {
 			return err
 		}
@@ -170,17 +173,17 @@ func (s *Service) Edit(ctx context.Context, caller propusk.Pass, in Edit) (propu
 }
 
 func (in Edit) normalized() (Edit, error) {
-	var bad fields
+	var bad field.Faults
 	if in.Name != nil {
-		in.Name = new(bad.name("name", *in.Name, 1))
+		in.Name = new(bad.Name("name", *in.Name, 1))
 	}
 	if in.LastName != nil {
-		in.LastName = new(bad.name("last_name", *in.LastName, 0))
+		in.LastName = new(bad.Name("last_name", *in.LastName, 0))
 	}
 	if in.Slug != nil {
-		bad.add("slug", checkSlug(*in.Slug))
+		bad.Add("slug", field.CheckSlug(*in.Slug))
 	}
-	return in, bad.err()
+	return in, bad.Err()
 }
 
 func set(field *string, to *string) {
@@ -245,7 +248,7 @@ func (s *Service) ChangePassword(ctx context.Context, caller propusk.Pass, curre
 		return err
 	}
 	return s.Store.Update(ctx, func(tx store.Tx) error {
-		me, err := s.Access.Again(tx, caller)
+		me, err := s.Access.SignedIn(tx, caller)
 		if err != nil {
 			return err
 		}
@@ -296,12 +299,15 @@ func (s *Service) replacePassword(tx store.Tx, by propusk.Pass, action string, u
 	return s.saveWith(tx, by, action, &user, nil, audit.Fields{"sessions_ended": ended})
 }
 
-// Delete is the soft delete of the caller's own account: it becomes inactive and all its sessions end. Unauthenticated, Conflict
-// (last_admin).
+// Delete is the soft delete of the caller's own account: it becomes inactive, its sessions end and its API keys die. Unauthenticated, Conflict
+// (last_admin, and last_community_admin with the communities named).
 func (s *Service) Delete(ctx context.Context, caller propusk.Pass) error {
 	return s.Store.Update(ctx, func(tx store.Tx) error {
-		me, err := s.Access.Again(tx, caller)
+		me, err := s.Access.SignedIn(tx, caller)
 		if err != nil {
+			return err
+		}
+		if err := keepsCommunityAdmins(tx, me.User); err != nil {
 			return err
 		}
 		gone := me.User
@@ -317,6 +323,9 @@ func (s *Service) deactivate(tx store.Tx, by propusk.Pass, action string, was pr
 	user.IsActive = false
 	ended, err := tx.DeleteSessions(user.ID, "")
 	if err != nil {
+		return err
+	}
+	if _, err := tx.DeleteAPIKeys(user.ID); err != nil {
 		return err
 	}
 	before, after := differences(was, *user)
@@ -340,6 +349,36 @@ func keepsAdmin(tx store.Tx, user propusk.User) error {
 		}
 	}
 	return nil
+}
+
+// keepsCommunityAdmins refuses to leave a community without an active admin. The communities are touched, so that of two admins who
+// delete their accounts at once the second sees that the first has gone.
+func keepsCommunityAdmins(tx store.Tx, user propusk.User) error {
+	communities, err := tx.CommunitiesWith(user.ID, rbac.Admin)
+	if err != nil {
+		return err
+	}
+	var orphans []string
+	for _, c := range communities {
+		if err := tx.TouchCommunity(c.ID); err != nil {
+			return err
+		}
+		admins, err := tx.ActiveHolders(c.ID, rbac.Admin, 2)
+		if err != nil {
+			return err
+		}
+		if admins < 2 {
+			orphans = append(orphans, c.Slug)
+		}
+	}
+	if len(orphans) == 0 {
+		return nil
+	}
+	return &propusk.Error{
+		Kind: propusk.Conflict, Code: "last_community_admin",
+		Message: fmt.Sprintf("you are the last active admin of %s: make somebody else an admin there first, or delete the community",
+			strings.Join(orphans, ", ")),
+	}
 }
 
 func unknownUser() error {

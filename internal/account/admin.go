@@ -84,7 +84,7 @@ func (s *Service) Unblock(ctx context.Context, caller propusk.Pass, userID strin
 		if !below(me, *user) {
 			return above()
 		}
-		if user.DeletedByOwner && !isAdmin(me) {
+		if user.DeletedByOwner && !me.Platform.Everything() {
 			return &propusk.Error{
 				Kind: propusk.Forbidden, Code: "deleted_by_owner",
 				Message: "its owner deleted this account: only an administrator may restore it",
@@ -179,14 +179,12 @@ func reload(r store.Reader, user *propusk.User) (err error) {
 
 // below reports whether the caller stands above the account: holds all that it holds and more, or everything.
 func below(me propusk.Pass, user propusk.User) bool {
-	if isAdmin(me) {
+	if me.Platform.Everything() {
 		return true
 	}
 	theirs := propusk.Standing{Roles: []string{user.Role}, Grants: me.Platform.Grants}
 	return me.Platform.Covers(theirs.Roles) && !theirs.Covers(me.Platform.Roles)
 }
-
-func isAdmin(me propusk.Pass) bool { return me.Platform.Grants.All(me.Platform.Roles) }
 
 func above() error {
 	return &propusk.Error{

@@ -13,26 +13,29 @@ import (
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/mirror"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/session"
 	"github.com/propusk/propusk/internal/sqlstore"
 	"github.com/propusk/propusk/internal/throttle"
 	"github.com/propusk/propusk/internal/token"
-	"github.com/propusk/propusk/rbac"
-	"github.com/propusk/propusk/rbac/policyfile"
 )
 
 // App is the services over one database.
 type App struct {
-	Store    *sqlstore.Store
-	Hasher   *password.Hasher
-	Accounts *account.Service
-	Sessions *session.Service
-	Keys     *session.Keys
-	Access   *access.Service
-	Throttle *throttle.Limiter
-	Audit    *audit.Trail
+	Store       *sqlstore.Store
+	Hasher      *password.Hasher
+	Accounts    *account.Service
+	Sessions    *session.Service
+	Communities *community.Service
+	Keys        *session.Keys
+	Access      *access.Service
+	Throttle    *throttle.Limiter
+	Audit       *audit.Trail
+	// Mirror is nil where no Redis was named.
+	Mirror *mirror.Mirror
 }
 
 // Open opens the database, brings its schema up to date and wires the services. Nothing runs in the background yet.
@@ -46,7 +49,11 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, err
 	}
-	platform, err := rbac.Compile(policyfile.Platform())
+	rules, err := readRules(c.Policy)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := openMirror(c.Redis, log)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +61,17 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, err
 	}
-	return wire(c, log, db, hasher, platform), nil
+	return wire(c, log, db, hasher, rules, lists), nil
 }
 
-func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *password.Hasher, platform *rbac.Grants) *App {
+func openMirror(url string, log *slog.Logger) (*mirror.Mirror, error) {
+	if url == "" {
+		return nil, nil
+	}
+	return mirror.Open(url, log)
+}
+
+func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *password.Hasher, r rules, lists *mirror.Mirror) *App {
 	keys := &session.Keys{
 		Store: db, Tokens: token.Config{Issuer: c.Issuer, Audience: c.Issuer, Leeway: token.DefaultLeeway},
 		Now: time.Now, Random: rand.Reader,
@@ -70,14 +84,23 @@ func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *passwo
 		Store: db, Keys: keys, Hasher: hasher, Throttle: limiter, Log: log, Now: time.Now, Random: rand.Reader,
 		Limits: session.Limits{Token: c.TokenLifetime, Idle: c.SessionIdle, Absolute: c.SessionAbsolute},
 	}
-	who := &access.Service{Sessions: sessions, Platform: platform}
+	who := &access.Service{
+		Store: db, Sessions: sessions, Platform: r.platformGrants, PlatformCatalogue: r.platformCatalogue, PlatformPolicy: r.platform,
+		Policy: r.community, DefaultCommunity: c.DefaultCommunity, Log: log, Now: time.Now, Random: rand.Reader,
+	}
+	communities := &community.Service{
+		Store: db, Access: who, Policy: r.community, Grants: r.communityGrants, Catalogue: r.communityCatalogue, Log: log, Now: time.Now,
+	}
+	if lists != nil {
+		who.Mirror, communities.Changed = lists, lists.Changed
+	}
 	accounts := &account.Service{
 		Store: db, Access: who, Hasher: hasher, Throttle: limiter, Open: c.Registration.Is("open"), Now: time.Now,
 		Passwords: password.Policy{MinCharacters: c.PasswordMinLength, AllowCommon: !c.PasswordBlocklist.On()},
 	}
 	return &App{
-		Store: db, Hasher: hasher, Accounts: accounts, Sessions: sessions, Keys: keys, Access: who, Throttle: limiter,
-		Audit: &audit.Trail{Store: db, Authorize: who.Authorize},
+		Store: db, Hasher: hasher, Accounts: accounts, Sessions: sessions, Communities: communities, Keys: keys, Access: who, Throttle: limiter,
+		Audit: &audit.Trail{Store: db, Authorize: who.Authorize}, Mirror: lists,
 	}
 }
 
@@ -94,4 +117,9 @@ func (a *App) Operator() propusk.Pass {
 }
 
 // Close releases the database.
-func (a *App) Close() error { return a.Store.Close() }
+func (a *App) Close() error {
+	if a.Mirror != nil {
+		a.Mirror.Close()
+	}
+	return a.Store.Close()
+}

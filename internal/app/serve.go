@@ -16,6 +16,7 @@ import (
 	"github.com/propusk/propusk/internal/config"
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/sqlstore"
+	"github.com/propusk/propusk/internal/store"
 )
 
 // Limits of the HTTP server: nobody holds a connection, or makes us hold memory, for longer than a slow but honest client needs.
@@ -88,7 +89,9 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { a.Sessions.Run(background) })
+	for _, run := range a.background() {
+		running.Go(func() { run(background) })
+	}
 	defer running.Wait()
 	defer stop()
 
@@ -113,10 +116,30 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 	return nil
 }
 
+// background is what goes on beside requests, until its context ends.
+func (a *App) background() []func(context.Context) {
+	runs := []func(context.Context){a.Sessions.Run, a.Access.Run, a.Communities.Run}
+	if a.Mirror != nil {
+		runs = append(runs, func(ctx context.Context) { a.Mirror.Run(ctx, grantsSource{a.Store}) })
+	}
+	return runs
+}
+
+// grantsSource is the database as the mirror reads it.
+type grantsSource struct{ db store.Store }
+
+func (s grantsSource) GrantsRefs(ctx context.Context, after int64, limit int) ([]store.GrantsRef, error) {
+	return s.db.Now(ctx).GrantsRefs(after, limit)
+}
+
+func (s grantsSource) Grants(ctx context.Context, hash store.GrantsHash) ([]byte, error) {
+	return s.db.Now(ctx).Grants(hash)
+}
+
 func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 	proxies, err := config.Networks(c.TrustedProxies)
 	return &rest.Door{
-		Accounts: a.Accounts, Sessions: a.Sessions, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
+		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
 		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
 		ShowMetrics: c.MetricsListen == "",
 	}, err

@@ -7,7 +7,7 @@ package arch
 // embedded, propusktest, cmd → app. An arrow points from what is imported to who imports it.
 func Layout() Map {
 	core := []string{"rbac", "."}
-	helpers := []string{"internal/email", "internal/password", "internal/token", "internal/throttle"}
+	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle"}
 	ports := []string{"internal/store"}
 	inside := list(core, ports, helpers, "internal/audit")
 	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer"}
@@ -31,6 +31,7 @@ func Layout() Map {
 
 			// Helpers: one skill each, and no knowledge of users or communities.
 			{Dir: "internal/email", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/text"}},
+			{Dir: "internal/field", Group: Helper, Imports: []string{"."}, Modules: []string{"github.com/gosimple/slug", "golang.org/x/text"}},
 			{Dir: "internal/password", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/crypto", "golang.org/x/text"}},
 			{
 				Dir: "internal/token", Group: Helper, Imports: []string{"."},
@@ -46,15 +47,9 @@ func Layout() Map {
 			// Services: what Propusk does. The audit is written by all of them, a session is below access, and access below the rest.
 			{Dir: "internal/audit", Group: Service, Imports: list(core, ports)},
 			{Dir: "internal/session", Group: Service, Imports: inside, Modules: []string{"github.com/google/uuid"}},
-			{Dir: "internal/access", Group: Service, Imports: list(inside, "internal/session")},
-			{
-				Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"),
-				Modules: []string{"github.com/google/uuid", "github.com/gosimple/slug", "golang.org/x/text"},
-			},
-			{
-				Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access", "rbac/policyfile"),
-				Modules: []string{"github.com/google/uuid", "github.com/gosimple/slug", "golang.org/x/text"},
-			},
+			{Dir: "internal/access", Group: Service, Imports: list(inside, "internal/session"), Modules: []string{"github.com/google/uuid"}},
+			{Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"), Modules: []string{"github.com/google/uuid"}},
+			{Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "rbac/policyfile")},
 
 			// Adapters: each knows one foreign thing, and none knows another adapter.
@@ -83,9 +78,10 @@ func Layout() Map {
 				Dir: "internal/app", Group: Wiring, Imports: []string{Everything},
 				Modules: []string{"github.com/lmittmann/tint", "github.com/prometheus/client_golang", "golang.org/x/sync", "golang.org/x/term"},
 			},
-			// For this repository's own tests: a whole server, and the PostgreSQL below it.
+			// For this repository's own tests: a whole server, and the PostgreSQL and Redis below it.
 			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app", "internal/pgtest")},
 			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
+			{Dir: "internal/redistest", Group: Beside},
 			// The commands are a door of their own, and like the others they go through services.
 			{
 				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/config", "internal/app"),
@@ -104,7 +100,7 @@ func Layout() Map {
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", "internal/session", "internal/access",
-				"internal/config", "internal/app", "internal/apptest", "internal/pgtest", "decisions"),
+				"internal/config", "internal/app", "internal/apptest", "internal/pgtest", "internal/redistest", "decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}

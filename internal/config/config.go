@@ -22,6 +22,13 @@ type Config struct {
 	// Database is sqlite:PATH or postgres://….
 	Database string
 
+	// Policy is the file of the community policy; empty for the default one.
+	Policy string
+	// Redis is where compiled lists are mirrored; empty for nowhere.
+	Redis string
+	// DefaultCommunity is where checks are about that name no community; 0 for nowhere.
+	DefaultCommunity int64
+
 	// AdminEmail and AdminPassword make the first administrator while there is none.
 	AdminEmail, AdminPassword string
 	// SecretKey, when set, signs tokens with HS256 instead of a generated Ed25519 key.
@@ -72,6 +79,7 @@ const (
 	Passwords
 	Admin
 	Tokens
+	Policy
 )
 
 const envPrefix = "PROPUSK_"
@@ -105,6 +113,9 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 	group(Database, func(fs *pflag.FlagSet) {
 		fs.StringVar(&c.Database, "database", "sqlite:propusk.db", "`URL` of where everything is kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 	})
+	group(Policy, func(fs *pflag.FlagSet) {
+		fs.StringVar(&c.Policy, "policy", "", "policy `FILE` for new communities, instead of the default one (see propusk policy show community --source)")
+	})
 	group(Admin, func(fs *pflag.FlagSet) {
 		fs.StringVar(&c.AdminEmail, "admin-email", "", "e-mail `ADDRESS` of the first administrator; looked at only while there is none")
 		secret(fs, &c.AdminPassword, "admin-password", "`PASSWORD` of the first administrator")
@@ -116,6 +127,8 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.StringVar(&c.Listen, "listen", "127.0.0.1:8000", "`HOST:PORT` to listen on; port 0 takes a free one")
 		fs.StringVar(&c.Issuer, "issuer", "propusk", "`NAME` for the iss and aud of tokens; give each installation its own")
 		choice(fs, &c.Registration, "registration", "may people make accounts by themselves?", "open", "closed")
+		fs.StringVar(&c.Redis, "redis", "", "`URL` of a Redis that is kept to hold every community's lists of permissions: redis://HOST:6379, rediss://…")
+		fs.Int64Var(&c.DefaultCommunity, "default-community", 0, "`ID` of the community that checks without one are about; 0 for none")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
 		fs.DurationVar(&c.SessionIdle, "session-idle", 7*24*time.Hour, "a session not used for that long ends")
 		fs.DurationVar(&c.SessionAbsolute, "session-absolute", 30*24*time.Hour, "a session ends that long after login, whatever happens")
@@ -244,6 +257,8 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 	}{
 		{"listen", validListen(c.Listen), "must be HOST:PORT, such as 127.0.0.1:8000 or :8000"},
 		{"database", validDatabase(c.Database), "must be sqlite:PATH or postgres://USER@HOST/DATABASE"},
+		{"redis", c.Redis == "" || strings.HasPrefix(c.Redis, "redis://") || strings.HasPrefix(c.Redis, "rediss://"), "must be redis://HOST:PORT or rediss://HOST:PORT"},
+		{"default-community", c.DefaultCommunity >= 0, "must be the id of a community, or 0"},
 		{"admin-email", (c.AdminEmail == "") == (c.AdminPassword == ""), "and admin-password must be set together"},
 		{"secret-key", c.SecretKey == "" || len(c.SecretKey) >= 32, "must have at least 32 bytes: make one with openssl rand -base64 32"},
 		{"issuer", c.Issuer != "" && len(c.Issuer) <= 200, "must have 1 to 200 bytes"},

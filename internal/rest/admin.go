@@ -56,7 +56,7 @@ type userPath struct {
 func (d *Door) admin(api huma.API) {
 	const tag = "Administration"
 	needs := func(method, path, id, summary string, errors ...int) huma.Operation {
-		op := signedIn(operation(method, path, id, summary, tag))
+		op := signedInOrKey(operation(method, path, id, summary, tag))
 		op.Errors = append(append(op.Errors, http.StatusForbidden), errors...)
 		return op
 	}

@@ -3,14 +3,20 @@ package rest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/access"
 )
 
-const bearerScheme = "bearer"
+// The two things that Authorization: Bearer may carry.
+const (
+	bearerScheme = "bearer"
+	keyScheme    = "api_key"
+)
 
 type passKey struct{}
 
@@ -30,10 +36,12 @@ func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context))
 			return
 		}
 		pass, err := d.inspect(ctx)
-		optional := len(asked) > 1
-		if optional && propusk.KindOf(err) == propusk.Unauthenticated {
+		if takes(asked, "") && propusk.KindOf(err) == propusk.Unauthenticated {
 			next(ctx)
 			return
+		}
+		if err == nil && pass.KeyID != "" && !takes(asked, keyScheme) {
+			err = access.SessionRequired()
 		}
 		d.Metrics.check(err)
 		if err != nil {
@@ -51,6 +59,14 @@ func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context))
 		recordOf(ctx.Context()).userID = pass.User.UserID
 		next(huma.WithValue(ctx, passKey{}, pass))
 	}
+}
+
+// takes reports whether one of the ways to be let in is that scheme; "" is none at all.
+func takes(asked []map[string][]string, scheme string) bool {
+	return slices.ContainsFunc(asked, func(way map[string][]string) bool {
+		_, named := way[scheme]
+		return named || (scheme == "" && len(way) == 0)
+	})
 }
 
 func (d *Door) inspect(ctx huma.Context) (propusk.Pass, error) {

@@ -17,18 +17,20 @@ import (
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/rest/docs"
 	"github.com/propusk/propusk/internal/session"
 )
 
 // Door is what the handlers work with.
 type Door struct {
-	Accounts *account.Service
-	Sessions *session.Service
-	Access   *access.Service
-	Keys     *session.Keys
-	Audit    *audit.Trail
-	Metrics  *Metrics
+	Accounts    *account.Service
+	Sessions    *session.Service
+	Communities *community.Service
+	Access      *access.Service
+	Keys        *session.Keys
+	Audit       *audit.Trail
+	Metrics     *Metrics
 	// Ready reports whether requests can be served now.
 	Ready func(context.Context) error
 	Log   *slog.Logger
@@ -115,6 +117,7 @@ func (d *Door) api(mux humago.Mux) huma.API {
 	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "the access_token of a login"},
+		keyScheme:    {Type: "http", Scheme: "bearer", BearerFormat: "propusk_…", Description: "an API key, for services"},
 	}
 	api := humago.New(mux, config)
 	api.UseMiddleware(d.authenticate(api))
@@ -123,6 +126,12 @@ func (d *Door) api(mux humago.Mux) huma.API {
 	d.sessions(api)
 	d.admin(api)
 	d.audit(api)
+	d.communities(api)
+	d.members(api)
+	d.bulk(api)
+	d.roles(api)
+	d.checks(api)
+	d.apiKeys(api)
 	d.keys(api)
 	d.health(api)
 	return api
@@ -155,6 +164,13 @@ func operation(method, path, id, summary, tag string) huma.Operation {
 func signedIn(op huma.Operation) huma.Operation {
 	op.Security = []map[string][]string{{bearerScheme: {}}}
 	op.Errors = append(op.Errors, http.StatusUnauthorized)
+	return op
+}
+
+// signedInOrKey marks an operation that needs a valid token or an API key.
+func signedInOrKey(op huma.Operation) huma.Operation {
+	op = signedIn(op)
+	op.Security = append(op.Security, map[string][]string{keyScheme: {}})
 	return op
 }
 

@@ -60,6 +60,13 @@ type Session struct {
 	Current   bool      `json:"current" doc:"True for the session that asks"`
 }
 
+func toSession(s propusk.Session, me propusk.Pass) Session {
+	return Session{
+		ID: s.ID, Device: s.Device, Address: s.Address, CreatedAt: s.CreatedAt, LastSeen: s.LastSeen, ExpiresAt: s.ExpiresAt,
+		Current: s.ID == me.Session.ID,
+	}
+}
+
 // Sessions is a list.
 type Sessions struct {
 	Sessions []Session `json:"sessions"`
@@ -134,13 +141,10 @@ func (d *Door) sessions(api huma.API) {
 	const tag = "Sessions"
 	huma.Register(api, signedIn(operation(http.MethodGet, "/api/users/sessions", "sessions", "Where I am logged in", tag)),
 		answer(d, func(ctx context.Context, me propusk.Pass, _ *none) (Sessions, error) {
-			list, err := d.Sessions.List(ctx, me)
-			out := Sessions{Sessions: make([]Session, len(list))}
-			for i, s := range list {
-				out.Sessions[i] = Session{
-					ID: s.ID, Device: s.Device, Address: s.Address, CreatedAt: s.CreatedAt, LastSeen: s.LastSeen,
-					ExpiresAt: s.ExpiresAt, Current: s.ID == me.Session.ID,
-				}
+			found, err := d.Sessions.List(ctx, me)
+			out := Sessions{Sessions: make([]Session, len(found))}
+			for i, s := range found {
+				out.Sessions[i] = toSession(s, me)
 			}
 			return out, err
 		}))

@@ -152,12 +152,22 @@ const maxAttempts = 5
 
 // update implements engine. What failed because of others is run again alone, and what lost its connection once more.
 func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, querier) error) error {
+	return e.attempts(ctx, together, alone, fn)
+}
+
+// updateBeside implements engine.
+func (e *postgresEngine) updateBeside(ctx context.Context, fn func(context.Context, querier) error) error {
+	return e.attempts(ctx, beside, beside, fn)
+}
+
+// attempts runs fn in that turn, and in the turn after once others were in its way.
+func (e *postgresEngine) attempts(ctx context.Context, how, after turn, fn func(context.Context, querier) error) error {
 	if err := e.enter(); err != nil {
 		return err
 	}
 	defer e.leave()
 	e.updates.Add(1)
-	how, broken := together, false
+	broken := false
 	for attempt := 1; ; attempt++ {
 		failure, err := e.attempt(ctx, how, fn)
 		switch {
@@ -168,7 +178,7 @@ func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, qu
 			return err
 		case how.obstructed(failure):
 			e.conflicts.Add(1)
-			how = alone
+			how = after
 		case isLost(failure) && !broken:
 			broken = true
 		default:
@@ -215,7 +225,7 @@ func (e *postgresEngine) attempt(ctx context.Context, how turn, fn func(context.
 	return l.failure, err
 }
 
-// translate implements engine.
+// translate implements dialect.
 func (e *postgresEngine) translate(err error) error { return translatePostgres(err) }
 
 func translatePostgres(err error) error {
@@ -228,7 +238,7 @@ func translatePostgres(err error) error {
 		switch answer.ConstraintName {
 		case "author_email_unique":
 			return store.ErrEmailTaken
-		case "author_slug_unique":
+		case "author_slug_unique", "community_slug_unique":
 			return store.ErrSlugTaken
 		}
 		return err

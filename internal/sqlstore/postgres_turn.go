@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -16,14 +17,19 @@ import (
 type turn struct {
 	// begin locks a table that is there for nothing else, because LOCK TABLE is the one way to wait that does not settle what the
 	// transaction will see: an advisory lock would be waited for in a statement that has its snapshot already.
-	begin string
-	alone bool
+	begin  string
+	alone  bool
+	beside bool
 }
 
 var (
 	together = turn{begin: "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN ROW SHARE MODE"}
 	alone    = turn{begin: "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE update_turn IN EXCLUSIVE MODE", alone: true}
 )
+
+// beside is how a change runs that takes long. It is not serializable and takes no turn: the others would fail because of all that it has
+// read, or wait until it is over. What it relies on it locks by itself. It may run for minutes where other statements may not.
+var beside = turn{begin: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5min'", beside: true}
 
 // obstructed reports whether a transaction failed because of others. One of several that run together may learn that a unique key is
 // taken and not see the row that took it; only to one that runs alone is that an answer.
@@ -32,7 +38,7 @@ func (t turn) obstructed(failure error) bool {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return true
 	case "23505": // unique_violation
-		return !t.alone
+		return !t.alone && !t.beside
 	}
 	return false
 }
@@ -42,23 +48,31 @@ func (t turn) obstructed(failure error) bool {
 type turns struct {
 	free  *semaphore.Weighted
 	width int64
+	// beside is for who takes no turn. Only one does at a time: each has a connection for long.
+	beside *semaphore.Weighted
 }
 
+// besidePatience is how long somebody who takes no turn waits for another.
+const besidePatience = time.Minute
+
 func newTurns(width int) turns {
-	return turns{semaphore.NewWeighted(int64(width)), int64(width)}
+	return turns{semaphore.NewWeighted(int64(width)), int64(width), semaphore.NewWeighted(1)}
 }
 
 // take waits for a turn and returns how to end it.
 func (t turns) take(ctx context.Context, how turn) (end func(), err error) {
-	width := int64(1)
-	if how.alone {
+	queue, width, patience := t.free, int64(1), writerPatience
+	switch {
+	case how.alone:
 		width = t.width
+	case how.beside:
+		queue, patience = t.beside, besidePatience
 	}
-	waiting, cancel := context.WithTimeout(ctx, writerPatience)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	switch err := t.free.Acquire(waiting, width); {
+	switch err := queue.Acquire(waiting, width); {
 	case err == nil:
-		return func() { t.free.Release(width) }, nil
+		return func() { queue.Release(width) }, nil
 	case ctx.Err() != nil:
 		return nil, ended(ctx)
 	default:

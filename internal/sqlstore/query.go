@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +26,23 @@ type querier interface {
 
 // reader is store.Reader over a querier.
 type reader struct {
-	ctx       context.Context
-	db        querier
-	translate func(error) error
+	ctx context.Context
+	db  querier
+	dialect
 	// failed, when set, keeps the first failure of a transaction. From then on nothing more is sent.
 	failed *error
 }
 
 // tx is store.Tx.
 type tx struct{ reader }
+
+// spoil makes a failure that is none of the database's the transaction's own: what was written is not to be committed.
+func (t tx) spoil(err error) error {
+	if err != nil && *t.failed == nil {
+		*t.failed = err
+	}
+	return err
+}
 
 // errOver answers statements sent after the closure that owned the transaction returned.
 var errOver = errors.New("sqlstore: the transaction is over")
@@ -71,7 +80,11 @@ func (r reader) exec(text string, args ...any) (changed int, err error) {
 // checkTexts refuses what PostgreSQL cannot keep as a text and SQLite can, on every engine: a client is to see no difference.
 func checkTexts(args []any) error {
 	for _, arg := range args {
-		if text, ok := arg.(string); ok && (strings.Contains(text, "\x00") || !utf8.ValidString(text)) {
+		texts, _ := arg.([]string)
+		if text, ok := arg.(string); ok {
+			texts = []string{text}
+		}
+		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "\x00") || !utf8.ValidString(text) }) {
 			return &propusk.Error{
 				Kind: propusk.Invalid, Code: "invalid_input", Message: "the input holds a text that is not UTF-8, or a zero byte in it",
 			}
@@ -160,7 +173,8 @@ func unixOrNull(t time.Time) any {
 	return t.Unix()
 }
 
-// conditions builds the WHERE of a filter. A filter of n fields has only 2ⁿ texts, so each stays prepared.
+// conditions builds the WHERE of a filter. A filter of n fields has only 2ⁿ texts, so each stays prepared. A text to begin with wants
+// args that are not nil.
 type conditions struct {
 	text string
 	args []any
@@ -176,10 +190,13 @@ func (c *conditions) andIf(wanted bool, condition string, arg any) {
 		word = ` WHERE `
 	}
 	c.args = append(c.args, arg)
-	c.text += word + strings.ReplaceAll(condition, `$?`, `$`+strconv.Itoa(len(c.args)))
+	c.text += word + strings.ReplaceAll(condition, `$?`, placeholder(len(c.args)))
 }
 
 // page orders and cuts; the limit and the offset follow the arguments.
 func (c *conditions) page(order string) string {
-	return ` ORDER BY ` + order + ` LIMIT $` + strconv.Itoa(len(c.args)+1) + ` OFFSET $` + strconv.Itoa(len(c.args)+2)
+	return ` ORDER BY ` + order + ` LIMIT ` + placeholder(len(c.args)+1) + ` OFFSET ` + placeholder(len(c.args)+2)
 }
+
+// placeholder stands for the n-th argument.
+func placeholder(n int) string { return `$` + strconv.Itoa(n) }

@@ -278,7 +278,12 @@ func (e *sqliteEngine) update(ctx context.Context, fn func(context.Context, quer
 	return e.writer.update(ctx, fn)
 }
 
-// translate implements engine.
+// updateBeside implements engine: the file has one writer.
+func (e *sqliteEngine) updateBeside(ctx context.Context, fn func(context.Context, querier) error) error {
+	return e.writer.update(ctx, fn)
+}
+
+// translate implements dialect.
 func (e *sqliteEngine) translate(err error) error { return translateSQLite(err) }
 
 func translateSQLite(err error) error {
@@ -288,7 +293,8 @@ func translateSQLite(err error) error {
 		switch text := err.Error(); {
 		case strings.Contains(text, "UNIQUE constraint failed: author.email_key"):
 			return store.ErrEmailTaken
-		case strings.Contains(text, "UNIQUE constraint failed: author.slug"):
+		case strings.Contains(text, "UNIQUE constraint failed: author.slug"),
+			strings.Contains(text, "UNIQUE constraint failed: community.slug"):
 			return store.ErrSlugTaken
 		}
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,

@@ -34,10 +34,32 @@ type engine interface {
 	view(ctx context.Context, fn func(context.Context, querier) error) error
 	// update runs fn in a transaction of its own, as store.Store says. The context that fn gets is the one for its statements.
 	update(ctx context.Context, fn func(context.Context, querier) error) error
-	// translate turns an error of the driver into one that the port knows; it leaves every other error as it is.
-	translate(error) error
+	// updateBeside runs fn as store.Store says of UpdateBeside.
+	updateBeside(ctx context.Context, fn func(context.Context, querier) error) error
+	dialect
 	stats() Stats
 	close() error
+}
+
+// dialect is what of SQL differs between databases.
+type dialect interface {
+	// translate turns an error of the driver into one that the port knows; it leaves every other error as it is.
+	translate(error) error
+	// locking ends a SELECT of rows of a table that the transaction is about to change.
+	locking(table string) string
+	// instr is the function of two texts that says where in the first the second begins, or 0.
+	instr() string
+	// list makes a slice an argument for elements and oneOf.
+	list(values any) (any, error)
+	// elements is a table of the elements of a list of that type, as v, with n to order them by.
+	elements(placeholder, kind string) string
+	// oneOf is the condition that a column is an element of a list of that type.
+	oneOf(column, placeholder, kind string) string
+	// foundAnywhere selects id and roles of the members of community $1 in whose texts, those of addresses only with emails, a term of at
+	// least three characters is found, and gives $2. The statement may be continued with AND and LIMIT.
+	foundAnywhere(term string, emails bool) (text, arg string)
+	// addBulkRows implements store.BulkWriter.
+	addBulkRows(t tx, bulkID int64, rows []store.BulkRow) error
 }
 
 // database is a database that a URL names.
@@ -123,7 +145,17 @@ func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
-	return s.update(ctx, func(ctx context.Context, q querier) error {
+	return s.update(ctx, s.transaction(fn))
+}
+
+// UpdateBeside implements store.Store.
+func (s *Store) UpdateBeside(ctx context.Context, fn func(store.Tx) error) error {
+	return s.updateBeside(ctx, s.transaction(fn))
+}
+
+// transaction runs fn on a transaction that ends with it.
+func (s *Store) transaction(fn func(store.Tx) error) func(context.Context, querier) error {
+	return func(ctx context.Context, q querier) error {
 		failed := new(error)
 		t := tx{s.reader(ctx, q)}
 		t.failed = failed
@@ -133,11 +165,11 @@ func (s *Store) Update(ctx context.Context, fn func(store.Tx) error) error {
 		}
 		*failed = errOver
 		return err
-	})
+	}
 }
 
 func (s *Store) reader(ctx context.Context, q querier) reader {
-	return reader{ctx: ctx, db: q, translate: s.translate}
+	return reader{ctx: ctx, db: q, dialect: s.engine}
 }
 
 // Ready implements store.Store: it reads a page of the database.

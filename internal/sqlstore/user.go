@@ -75,8 +75,11 @@ func fold(s string) string { return strings.ToLower(norm.NFC.String(s)) }
 // searchText is what a search looks through, but for the key of the address, which the statement appends: UpdateUser does not know
 // it. Name and last name stand side by side so that a full name is found; nobody can type the line breaks that part the rest.
 func searchText(u propusk.User) string {
-	return fold(u.Name + " " + u.LastName + "\n" + u.Slug + "\n")
+	return namesText(u) + "\n"
 }
+
+// namesText is the part of it that everybody may look through.
+func namesText(u propusk.User) string { return fold(u.Name + " " + u.LastName + "\n" + u.Slug) }
 
 // UserExists implements store.UserReader.
 func (r reader) UserExists() (bool, error) {
@@ -107,17 +110,27 @@ func (t tx) InsertUser(row store.UserRow) (propusk.User, error) {
 	if err != nil {
 		return propusk.User{}, err
 	}
+	_, err = t.exec(`INSERT INTO author_text (author_id, names, address) VALUES ($1, $2, $3)`,
+		id, markWords(namesText(row.User)), markWords(row.EmailKey))
+	if err != nil {
+		return propusk.User{}, err
+	}
 	row.User.ID = id
 	return row.User, nil
 }
 
 // UpdateUser implements store.UserWriter.
 func (t tx) UpdateUser(u propusk.User) error {
-	return t.change(`
+	err := t.change(`
 		UPDATE author SET name = $2, last_name = $3, slug = $4, role = $5, is_active = $6, deleted_by_owner = $7,
 			updated_at = $8, search = $9 || email_key
 		WHERE id = $1`,
 		u.ID, u.Name, u.LastName, u.Slug, u.Role, u.IsActive, u.DeletedByOwner, u.UpdatedAt.Unix(), searchText(u))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE author_text SET names = $2 WHERE author_id = $1 AND names <> $2`, u.ID, markWords(namesText(u)))
+	return err
 }
 
 // SetPasswordHash implements store.UserWriter.

@@ -18,6 +18,8 @@ var (
 	// ErrEmailTaken and ErrSlugTaken mean that the row would break the unique constraint of that name.
 	ErrEmailTaken = errors.New("store: email taken")
 	ErrSlugTaken  = errors.New("store: slug taken")
+	// ErrChanged means that what a large change was made for is no longer so: look again.
+	ErrChanged = errors.New("store: changed meanwhile")
 )
 
 // Store is the database. All methods may be called concurrently.
@@ -36,6 +38,10 @@ type Store interface {
 	// returns that error even if fn returns nil. An error of kind Unavailable is the one that may come from a commit whose outcome
 	// nobody knows: then all that fn wrote is there or nothing of it.
 	Update(ctx context.Context, fn func(Tx) error) error
+	// UpdateBeside is Update for a change that takes long, seconds perhaps, and keeps nobody waiting but those who change the same rows.
+	// What fn reads may change until it commits, except in rows that it wrote itself: it must first write, then TouchCommunity what it
+	// decides about, and only then read what it decides upon.
+	UpdateBeside(ctx context.Context, fn func(Tx) error) error
 	// Ready reports whether the database answers now.
 	Ready(ctx context.Context) error
 	// Close waits for what is running and releases the database.
@@ -49,6 +55,10 @@ type Reader interface {
 	KeyReader
 	CounterReader
 	AuditReader
+	CommunityReader
+	MemberReader
+	BulkReader
+	APIKeyReader
 }
 
 // Tx reads and writes inside one Update.
@@ -59,6 +69,10 @@ type Tx interface {
 	KeyWriter
 	CounterWriter
 	AuditWriter
+	CommunityWriter
+	MemberWriter
+	BulkWriter
+	APIKeyWriter
 }
 
 // UserReader finds accounts, active or not.
@@ -241,10 +255,15 @@ type AuditEvent struct {
 	Address, RequestID string
 	// Before and After are JSON objects of what changed; "{}" when there is nothing to tell.
 	Before, After string
+	// BulkID, when not 0, is the bulk whose rows this event stands for.
+	BulkID int64
+	// Row is told by AuditEvents when the filter's Target is the user_id of an account in a row of that bulk: that row.
+	Row *BulkRow
 }
 
 // AuditFilter selects events; zero fields select everything.
 type AuditFilter struct {
+	// Target also selects events of a bulk that has a row of the account of that user_id.
 	Actor, Target, Action string
 	// Offset and Limit cut the page; Limit is at least 1.
 	Offset, Limit int

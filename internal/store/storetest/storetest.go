@@ -20,7 +20,9 @@ type Fresh func(t *testing.T) (open func() (store.Store, error))
 
 // Run tells all stories to the databases that fresh makes.
 func Run(t *testing.T, fresh Fresh) {
-	for _, chapter := range [][]story{users, sessions, renewals, keys, counters, audits, transactions} {
+	for _, chapter := range [][]story{
+		users, sessions, renewals, keys, counters, audits, communities, members, memberSearches, bulks, apiKeys, transactions,
+	} {
 		for _, s := range chapter {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()

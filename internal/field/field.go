@@ -1,4 +1,5 @@
-package account
+// Package field is the rules for what people type into the fields of a form: names, texts and slugs.
+package field
 
 import (
 	"crypto/rand"
@@ -14,35 +15,47 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/propusk/propusk"
-	"github.com/propusk/propusk/internal/store"
 )
 
-const (
-	maxName = 100 // characters
-	maxSlug = 64  // bytes
-)
+// MaxName is the length of the longest name, in characters.
+const MaxName = 100
 
-// fields collects what is wrong with an input, so that the person hears of everything at once.
-type fields []propusk.FieldError
+// maxSlug is in bytes.
+const maxSlug = 64
 
-func (f *fields) add(field string, err error) {
+// Faults collects what is wrong with an input, so that the person hears of everything at once.
+type Faults []propusk.FieldError
+
+// Add takes note of what is wrong with a field, if anything is.
+func (f *Faults) Add(field string, err error) {
 	if err != nil {
 		*f = append(*f, propusk.FieldError{Field: field, Message: err.Error()})
 	}
 }
 
-func (f fields) err() error {
+// Err is nil when nothing is wrong, and else Invalid with all fields named.
+func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil
 	}
 	return &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: f}
 }
 
-// name is the shown form of a name, or a note of what is wrong with it.
-func (f *fields) name(field, typed string, least int) string {
+// Name is the shown form of a name of at least least characters and at most MaxName, or a note of what is wrong with it.
+func (f *Faults) Name(field, typed string, least int) string {
 	shown := norm.NFC.String(strings.TrimSpace(typed))
-	if n := utf8.RuneCountInString(shown); n < least || n > maxName || strings.ContainsFunc(shown, hidden) || (n > 0 && !strings.ContainsFunc(shown, visible)) {
-		f.add(field, fmt.Errorf("must have %d to %d characters, one of them visible and none a control character", least, maxName))
+	if n := utf8.RuneCountInString(shown); n < least || n > MaxName || strings.ContainsFunc(shown, hidden) || (n > 0 && !strings.ContainsFunc(shown, visible)) {
+		f.Add(field, fmt.Errorf("must have %d to %d characters, one of them visible and none a control character", least, MaxName))
+	}
+	return shown
+}
+
+// Text is the shown form of a text of several lines, which may be empty, or a note of what is wrong with it.
+func (f *Faults) Text(field, typed string, most int) string {
+	shown := norm.NFC.String(strings.TrimSpace(strings.ReplaceAll(typed, "\r\n", "\n")))
+	odd := func(r rune) bool { return hidden(r) && r != '\n' && r != '\t' }
+	if utf8.RuneCountInString(shown) > most || strings.ContainsFunc(shown, odd) {
+		f.Add(field, fmt.Errorf("must have at most %d characters, none a control character but line breaks and tabs", most))
 	}
 	return shown
 }
@@ -64,26 +77,27 @@ var (
 	notSlug  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-func checkSlug(s string) error {
+// CheckSlug says what is wrong with a slug.
+func CheckSlug(s string) error {
 	if len(s) > maxSlug || !slugForm.MatchString(s) {
 		return fmt.Errorf("must be 1 to %d lower-case letters a-z, digits and single hyphens between them", maxSlug)
 	}
 	return nil
 }
 
-// freeSlug makes a slug of the name that nobody has: as it is, else with a small number, else with a random one, so that the
-// thousandth Anna costs no more than the tenth.
-func freeSlug(r store.Reader, name string) (string, error) {
+// FreeSlug makes a slug of the name, or of fallback where the name gives none, that nobody has: as it is, else with a small number, else with
+// a random one, so that the thousandth Anna costs no more than the tenth.
+func FreeSlug(taken func(string) (bool, error), name, fallback string) (string, error) {
 	base := strings.Trim(notSlug.ReplaceAllString(slug.Make(name), "-"), "-")
 	if len(base) > maxSlug-10 {
 		base = strings.Trim(base[:maxSlug-10], "-")
 	}
-	if checkSlug(base) != nil {
-		base = "user"
+	if CheckSlug(base) != nil {
+		base = fallback
 	}
 	for try := base; ; {
-		exists, err := r.SlugExists(try)
-		if err != nil || !exists {
+		is, err := taken(try)
+		if err != nil || !is {
 			return try, err
 		}
 		if try, err = nextSlug(base, try); err != nil {

@@ -1,0 +1,220 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// permCheck lets services ask about other people.
+var permCheck = rbac.MustPermission("access:check")
+
+// MaxChecks is how many questions one call may ask.
+const MaxChecks = 1000
+
+// Question asks whether somebody may do something.
+type Question struct {
+	// Permission is a concrete one, of a community or of the platform.
+	Permission string
+	// CommunityID says where; nil is the default community, if there is one. A permission of the platform takes none.
+	CommunityID *int64
+	// UserID is whom it is about, "" the caller. About others only holders of access:check may ask.
+	UserID string
+	// OwnerID is the user_id of whose object it is, "" when that does not matter or is not known.
+	OwnerID string
+}
+
+// Check answers one question; see CheckAll.
+func (s *Service) Check(ctx context.Context, caller propusk.Pass, q Question) (rbac.Decision, error) {
+	found, err := s.look(ctx, caller, []Question{q}, func(int) string { return "" })
+	if err != nil {
+		return rbac.Decision{}, err
+	}
+	return found[0].decide(), nil
+}
+
+// CheckAll answers each question in turn. What cannot be allowed is a Decision, not an error: to unknown users the reason is inactive, and in
+// communities that do not exist, or that the user is not in, not_member. Invalid when a question is malformed, Forbidden when it is about
+// somebody else without access:check.
+func (s *Service) CheckAll(ctx context.Context, caller propusk.Pass, questions []Question) ([]rbac.Decision, error) {
+	found, err := s.look(ctx, caller, questions, func(i int) string { return fmt.Sprintf("checks[%d].", i) })
+	decisions := make([]rbac.Decision, len(found))
+	for i, f := range found {
+		decisions[i] = f.decide()
+	}
+	return decisions, err
+}
+
+// finding is what a question turned out to be about.
+type finding struct {
+	permission rbac.Permission
+	platform   bool
+	owner      rbac.Ownership
+	// active tells whether the account is, and somewhere whether a community was named.
+	active, somewhere bool
+	// pass is where it is about; in no community when that one does not exist.
+	pass propusk.Pass
+}
+
+// decide is the one place where a check is decided.
+func (f finding) decide() rbac.Decision {
+	switch {
+	case !f.active:
+		return rbac.Decision{Reason: rbac.ReasonInactive}
+	case f.platform:
+		return f.pass.Platform.Decide(f.permission, f.owner)
+	case !f.somewhere:
+		return rbac.Decision{Reason: rbac.ReasonCommunityRequired}
+	default:
+		return f.pass.Decide(f.permission, f.owner)
+	}
+}
+
+// look reads all that the questions are about, each thing once.
+func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []Question, at func(int) string) ([]finding, error) {
+	found := make([]finding, len(questions))
+	var faults []propusk.FieldError
+	for i, q := range questions {
+		var bad []propusk.FieldError
+		found[i], bad = s.read(q)
+		for _, f := range bad {
+			f.Field = at(i) + f.Field
+			faults = append(faults, f)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: faults}
+	}
+	l := looker{s: s, ctx: ctx, r: s.Store.Now(ctx), caller: caller, people: map[string]propusk.Pass{}, places: map[visit]propusk.Pass{}}
+	for i, q := range questions {
+		if err := l.fill(&found[i], q); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// read checks the form of a question.
+func (s *Service) read(q Question) (f finding, bad []propusk.FieldError) {
+	fault := func(field, message string) { bad = append(bad, propusk.FieldError{Field: field, Message: message}) }
+	permission, err := rbac.ParsePermission(q.Permission)
+	if err != nil {
+		fault("permission", fmt.Sprintf("must be a concrete permission such as shout:create: %v", err))
+	}
+	f.permission, f.platform = permission, s.PlatformCatalogue.Knows(permission)
+	if f.platform && q.CommunityID != nil {
+		fault("community_id", "must be left out: this is a permission of the platform, which holds above all communities")
+	}
+	if q.UserID != "" && uuid.Validate(q.UserID) != nil {
+		fault("user_id", "must be the user_id of an account, a UUID")
+	}
+	if q.OwnerID != "" && uuid.Validate(q.OwnerID) != nil {
+		fault("owner_id", "must be the user_id of an account, a UUID")
+	}
+	return f, bad
+}
+
+// looker answers the questions of one call.
+type looker struct {
+	s      *Service
+	ctx    context.Context
+	r      store.Reader
+	caller propusk.Pass
+	people map[string]propusk.Pass
+	places map[visit]propusk.Pass
+}
+
+type visit struct{ user, community int64 }
+
+func (l *looker) fill(f *finding, q Question) (err error) {
+	if f.pass, err = l.person(q.UserID); err != nil {
+		return err
+	}
+	f.active = f.pass.User.IsActive || f.pass.Operator
+	if q.OwnerID != "" {
+		f.owner = rbac.OwnerOther
+		if strings.EqualFold(q.OwnerID, f.pass.User.UserID) {
+			f.owner = rbac.OwnerSelf
+		}
+	}
+	if f.platform || !f.active {
+		return nil
+	}
+	community := l.s.DefaultCommunity
+	if q.CommunityID != nil {
+		community = *q.CommunityID
+	}
+	f.somewhere = community != 0 || q.CommunityID != nil
+	if f.somewhere {
+		f.pass, err = l.placed(f.pass, community)
+	}
+	return err
+}
+
+// person is the pass of whom a question is about. Nobody is a pass without a user.
+func (l *looker) person(userID string) (propusk.Pass, error) {
+	if userID == "" || strings.EqualFold(userID, l.caller.User.UserID) {
+		return l.caller, nil
+	}
+	if err := Require(l.caller, permCheck); err != nil {
+		return propusk.Pass{}, err
+	}
+	userID = strings.ToLower(userID)
+	if pass, known := l.people[userID]; known {
+		return pass, nil
+	}
+	user, err := l.r.UserByUserID(userID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return propusk.Pass{}, err
+	}
+	pass := l.s.pass(user, propusk.Session{})
+	l.people[userID] = pass
+	return pass, nil
+}
+
+// placed is the pass in a community; in one that does not exist it is in none.
+func (l *looker) placed(pass propusk.Pass, community int64) (propusk.Pass, error) {
+	key := visit{pass.User.ID, community}
+	if placed, known := l.places[key]; known {
+		return placed, nil
+	}
+	placed, err := l.s.place(l.r, pass, community, l.s.mirrored(l.ctx, community))
+	if propusk.KindOf(err) == propusk.NotFound {
+		placed, err = pass, nil
+	}
+	if err == nil {
+		l.places[key] = placed
+	}
+	return placed, err
+}
+
+func (s *Service) mirrored(ctx context.Context, community int64) func(store.GrantsHash) []byte {
+	if s.Mirror == nil {
+		return nil
+	}
+	return func(want store.GrantsHash) []byte { return s.Mirror.Read(ctx, community, want) }
+}
+
+// Visit is the pass of the caller in a community, or in the default one where none is named. A community that does not exist, or that the
+// caller is not in, is none; only platform admins enter every one.
+func (s *Service) Visit(ctx context.Context, caller propusk.Pass, communityID *int64) (propusk.Pass, error) {
+	community := s.DefaultCommunity
+	if communityID != nil {
+		community = *communityID
+	}
+	if community == 0 {
+		return caller, nil
+	}
+	placed, err := s.place(s.Store.Now(ctx), caller, community, s.mirrored(ctx, community))
+	if propusk.KindOf(err) == propusk.NotFound || (err == nil && !placed.Member && !placed.PlatformAdmin) {
+		return caller, nil
+	}
+	return placed, err
+}

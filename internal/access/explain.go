@@ -1,0 +1,126 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Explanation tells why a check was decided as it was.
+type Explanation struct {
+	rbac.Decision
+	Scope rbac.Scope
+	// Roles are what the user holds in that scope.
+	Roles []string
+	// Via is every way in which they give the permission, or a wider one that decides.
+	Via []Via
+	// Missing is the permission that would have been needed, and GivenBy the available roles that would give it; both empty when it is allowed
+	// or the user is no member.
+	Missing string
+	GivenBy []string
+}
+
+// Via is one way to hold a permission.
+type Via struct {
+	// Role is the user's, Permission what it holds.
+	Role, Permission string
+	// Path leads from Role to the role it is inherited from, both included.
+	Path []string
+	// Line is the line of the policy's role, empty where the list is the community's own: a custom or edited role, or an earlier policy.
+	Line string
+	// Implied is set when the line gives x_any and x_own follows from it.
+	Implied bool
+}
+
+// Explain answers one question as Check does, and says why.
+func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q Question) (Explanation, error) {
+	found, err := s.look(ctx, caller, []Question{q}, func(int) string { return "" })
+	if err != nil {
+		return Explanation{}, err
+	}
+	f := found[0]
+	e := Explanation{Decision: f.decide(), Scope: rbac.ScopeCommunity, Roles: f.pass.Local.Roles}
+	standing, policy, offered := f.pass.Local, s.Policy, f.pass.Community.AvailableRoles
+	if f.platform {
+		standing, policy, offered = f.pass.Platform, s.PlatformPolicy, s.Platform.Roles()
+		e.Scope, e.Roles = rbac.ScopePlatform, standing.Roles
+	} else if policy, err = s.policyOf(s.Store.Now(ctx), f.pass.Community); err != nil {
+		return Explanation{}, err
+	}
+	for _, role := range e.Roles {
+		if f.active {
+			e.Via = append(e.Via, via(standing.Grants, policy, role, f)...)
+		}
+	}
+	known := f.platform || f.pass.Member || f.pass.PlatformAdmin
+	if !e.Allowed && f.active && known {
+		e.Missing = f.permission.String()
+		e.GivenBy = slices.DeleteFunc(slices.Clone(offered), func(role string) bool {
+			return !standing.Grants.Decide([]string{role}, f.permission, f.owner).Allowed
+		})
+	}
+	return e, nil
+}
+
+// policyOf is the policy without the roles of which a community has a list of its own.
+func (s *Service) policyOf(r store.Reader, c propusk.Community) (rbac.Policy, error) {
+	own, err := r.CommunityRoles(c.ID)
+	policy := s.Policy
+	policy.Roles = slices.DeleteFunc(slices.Clone(policy.Roles), func(role rbac.Role) bool {
+		return slices.ContainsFunc(own, func(row store.RoleRow) bool { return row.ID == role.ID && row.Permissions != nil })
+	})
+	return policy, err
+}
+
+// via is how one role holds what decides.
+func via(grants *rbac.Grants, policy rbac.Policy, role string, f finding) []Via {
+	var ways []Via
+	for _, held := range grants.Permissions(role) {
+		if !decides(held, f) {
+			continue
+		}
+		sources := explained(policy, role, held)
+		for _, source := range sources {
+			ways = append(ways, Via{Role: role, Permission: held, Path: source.Path, Line: source.Pattern, Implied: source.Implied})
+		}
+		if len(sources) == 0 {
+			ways = append(ways, Via{Role: role, Permission: held, Path: []string{role}})
+		}
+	}
+	return ways
+}
+
+// decides reports whether somebody who holds only that permission would pass the check.
+func decides(held string, f finding) bool {
+	if held == rbac.Everything {
+		return true
+	}
+	p, err := rbac.ParsePermission(held)
+	if err != nil {
+		return false
+	}
+	const probe = "probe"
+	grants, err := (*rbac.Grants)(nil).With(probe, []rbac.Permission{p})
+	return err == nil && grants.Decide([]string{probe}, f.permission, f.owner).Allowed
+}
+
+// explained finds the lines of the policy that give what a role holds.
+func explained(policy rbac.Policy, role, held string) []rbac.Source {
+	if held == rbac.Everything {
+		for _, r := range policy.Roles {
+			if r.ID == role && slices.Contains(r.Permissions, rbac.Everything) {
+				return []rbac.Source{{Path: []string{role}, Pattern: rbac.Everything}}
+			}
+		}
+		return nil
+	}
+	p, err := rbac.ParsePermission(strings.TrimSpace(held))
+	if err != nil {
+		return nil
+	}
+	return policy.Explain(role, p)
+}

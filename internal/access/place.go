@@ -1,0 +1,141 @@
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Mirror may know compiled lists that the database keeps.
+type Mirror interface {
+	// Read returns the lists of a community if it has them and their SHA-256 is want, and else nil. It answers within milliseconds.
+	Read(ctx context.Context, communityID int64, want store.GrantsHash) []byte
+}
+
+// Enter re-reads the caller inside the transaction that is about to act in a community, and what the caller is there. Unauthenticated, NotFound
+// (community_not_found).
+func (s *Service) Enter(r store.Reader, caller propusk.Pass, communityID int64) (propusk.Pass, error) {
+	me, err := s.Again(r, caller)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	return s.place(r, me, communityID, nil)
+}
+
+// Inside is Enter for what only members of a community, and platform admins, may know of. To everybody else the community does not exist.
+func (s *Service) Inside(r store.Reader, caller propusk.Pass, communityID int64) (propusk.Pass, error) {
+	me, err := s.Enter(r, caller, communityID)
+	if err == nil && !me.Member && !me.PlatformAdmin {
+		return propusk.Pass{}, UnknownCommunity()
+	}
+	return me, err
+}
+
+// InsideWith is Inside, and requires community permission p there. Forbidden.
+func (s *Service) InsideWith(r store.Reader, caller propusk.Pass, communityID int64, p rbac.Permission) (propusk.Pass, error) {
+	me, err := s.Inside(r, caller, communityID)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	return me, RequireHere(me, p)
+}
+
+// UnknownCommunity answers alike for communities that do not exist and for those that somebody may not know of.
+func UnknownCommunity() error {
+	return &propusk.Error{
+		Kind: propusk.NotFound, Code: "community_not_found", Message: "there is no such community, or you are not one of its members",
+	}
+}
+
+// place puts a pass into a community. mirrored, when set, may know the compiled lists.
+func (s *Service) place(r store.Reader, me propusk.Pass, communityID int64, mirrored func(store.GrantsHash) []byte) (propusk.Pass, error) {
+	found, err := r.Place(communityID, me.User.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return propusk.Pass{}, UnknownCommunity()
+	}
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	grants, err := s.compiled(r, found.Community, mirrored)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	s.report(found, grants, me.User)
+	me.Community, me.Member = found.Community, found.Member
+	me.Local = propusk.Standing{Roles: found.Roles, Grants: grants, Limit: me.Platform.Limit}
+	return me, nil
+}
+
+// report tells the log of what a column of roles holds that is no role. It grants nothing, but somebody should know.
+func (s *Service) report(found store.Place, grants *rbac.Grants, user propusk.User) {
+	odd := found.Odd
+	for _, role := range found.Roles {
+		if !grants.Has(role) {
+			odd = append(odd, role)
+		}
+	}
+	if len(odd) > 0 {
+		s.Log.Warn("a member has roles that do not exist and grant nothing", "community", found.Community.ID, "user", user.UserID,
+			"roles", fmt.Sprintf("%q", odd))
+	}
+}
+
+// Compiled is what the roles of a community permit.
+func (s *Service) Compiled(r store.Reader, c propusk.Community) (*rbac.Grants, error) { return s.compiled(r, c, nil) }
+
+// compiled reads compiled lists once: they never change under their hash.
+func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(store.GrantsHash) []byte) (*rbac.Grants, error) {
+	if grants := s.grants.recall(c.Grants); grants != nil {
+		return grants, nil
+	}
+	var lists []byte
+	if mirrored != nil {
+		lists = mirrored(c.Grants)
+	}
+	if lists == nil || sha256.Sum256(lists) != c.Grants {
+		var err error
+		if lists, err = r.Grants(c.Grants); err != nil {
+			return nil, fmt.Errorf("access: the lists of community %d: %w", c.ID, err)
+		}
+		if sha256.Sum256(lists) != c.Grants {
+			return nil, fmt.Errorf("access: the lists of community %s are not what their hash says", strconv.FormatInt(c.ID, 10))
+		}
+	}
+	grants, err := rbac.DecodeGrants(lists)
+	if err != nil {
+		return nil, err
+	}
+	s.grants.remember(c.Grants, grants)
+	return grants, nil
+}
+
+// maxGrants bounds what is remembered. Most communities share a few lists.
+const maxGrants = 1000
+
+// grantsMemory is compiled lists by their hash.
+type grantsMemory struct {
+	mu    sync.RWMutex
+	known map[store.GrantsHash]*rbac.Grants
+}
+
+func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.known[hash]
+}
+
+func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.known) >= maxGrants || m.known == nil {
+		m.known = make(map[store.GrantsHash]*rbac.Grants)
+	}
+	m.known[hash] = grants
+}

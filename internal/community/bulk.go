@@ -1,0 +1,344 @@
+package community
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Mode says what a bulk does with the roles that a member has.
+type Mode string
+
+// The modes.
+const (
+	// ModeAdd gives the named roles beside those that a member has.
+	ModeAdd Mode = "add"
+	// ModeReplace gives exactly the named roles.
+	ModeReplace Mode = "replace"
+)
+
+// Assignment is one row of a bulk: an account, named by its user_id or its number, and roles. A nil Roles was not given.
+type Assignment struct {
+	UserID   string
+	AuthorID int64
+	Roles    []string
+}
+
+// Assigned is what became of one row.
+type Assigned struct {
+	UserID string
+	Status Status
+	// Roles are those that the account has now.
+	Roles []string
+}
+
+// Status says what a bulk did with a row.
+type Status string
+
+// What becomes of a row.
+const (
+	StatusAdded     Status = "added"     // a new member
+	StatusChanged   Status = "changed"   // other roles than before
+	StatusUnchanged Status = "unchanged" // had these roles already
+)
+
+const (
+	// MaxBulk is how many rows one bulk may have.
+	MaxBulk = 100_000
+	// lookAt and writeDown are how many rows are read and staged at once; the latter keeps other writers waiting for some milliseconds.
+	lookAt, writeDown = 1000, 2000
+	// maxFaults is how many wrong rows are named.
+	maxFaults = 100
+	// bulkAttempts is how often a bulk is planned anew because others changed what it is about.
+	bulkAttempts = 5
+)
+
+// Bulk gives roles to many accounts: all rows or none. Who is no member is admitted. Every row needs what SetRoles needs; wrong rows are
+// named, up to a hundred. The audit has one entry, of all rows. NotFound, Forbidden, Invalid, Conflict (last_community_admin, busy).
+func (s *Service) Bulk(ctx context.Context, caller propusk.Pass, id int64, mode Mode, rows []Assignment) ([]Assigned, error) {
+	if mode != ModeAdd && mode != ModeReplace {
+		return nil, propusk.InvalidField("mode", fmt.Sprintf("must be %s or %s", ModeAdd, ModeReplace))
+	}
+	if len(rows) > MaxBulk {
+		return nil, propusk.InvalidField("members", fmt.Sprintf("must have at most %d rows", MaxBulk))
+	}
+	for range bulkAttempts {
+		results, err := s.tryBulk(ctx, caller, id, mode, rows)
+		if !errors.Is(err, store.ErrChanged) {
+			return results, err
+		}
+	}
+	return nil, &propusk.Error{
+		Kind: propusk.Conflict, Code: "busy", Message: "others kept changing the same members: nothing was changed, try again",
+	}
+}
+
+// bulk is one that is under way.
+type bulk struct {
+	s    *Service
+	mode Mode
+	me   propusk.Pass
+	// rows are what is to be written, results what is to be told, faults which rows are wrong, and above which are beyond the caller's rights.
+	rows          []store.BulkRow
+	results       []Assigned
+	faults, above []propusk.FieldError
+	// known are lists of roles that were judged: those of members, and those to be given.
+	known map[string]judged
+	seen  map[int64]int
+	// touched are the different lists that members have before or after.
+	touched map[string][]string
+	demotes bool
+}
+
+// judged is what there is to say about a list of roles.
+type judged struct {
+	bad     []propusk.FieldError
+	covered bool
+}
+
+func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mode Mode, rows []Assignment) ([]Assigned, error) {
+	b := &bulk{s: s, mode: mode, known: map[string]judged{}, seen: map[int64]int{}, touched: map[string][]string{}}
+	if err := s.Store.View(ctx, func(r store.Reader) error { return b.plan(r, caller, id, rows) }); err != nil {
+		return nil, err
+	}
+	if err := b.refusal(); err != nil || len(b.rows) == 0 {
+		return b.results, err
+	}
+	bulkID, err := b.stage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Store.UpdateBeside(ctx, func(tx store.Tx) error { return b.apply(tx, caller, bulkID) })
+	return b.results, err
+}
+
+// plan judges every row.
+func (b *bulk) plan(r store.Reader, caller propusk.Pass, id int64, rows []Assignment) (err error) {
+	if b.me, err = b.s.Access.InsideWith(r, caller, id, permAssign); err != nil {
+		return err
+	}
+	b.results = make([]Assigned, len(rows))
+	for start := 0; start < len(rows); start += lookAt {
+		part := rows[start:min(start+lookAt, len(rows))]
+		accounts, err := lookUp(r, id, part)
+		if err != nil {
+			return err
+		}
+		for i, row := range part {
+			b.judge(start+i, row, accounts[i])
+		}
+	}
+	return nil
+}
+
+// lookUp finds the accounts of rows. Those that are named wrongly are nobody.
+func lookUp(r store.Reader, id int64, rows []Assignment) ([]store.Account, error) {
+	var userIDs []string
+	var numbers []int64
+	for _, row := range rows {
+		switch {
+		case row.UserID != "" && row.AuthorID == 0:
+			parsed, _ := uuid.Parse(row.UserID)
+			userIDs = append(userIDs, parsed.String())
+		case row.UserID == "" && row.AuthorID != 0:
+			numbers = append(numbers, row.AuthorID)
+		}
+	}
+	byUserID, err := r.Accounts(id, userIDs)
+	if err != nil {
+		return nil, err
+	}
+	byNumber, err := r.AccountsByID(id, numbers)
+	if err != nil {
+		return nil, err
+	}
+	accounts := make([]store.Account, len(rows))
+	for i, row := range rows {
+		switch {
+		case row.UserID != "" && row.AuthorID == 0:
+			accounts[i], byUserID = byUserID[0], byUserID[1:]
+		case row.UserID == "" && row.AuthorID != 0:
+			accounts[i], byNumber = byNumber[0], byNumber[1:]
+		}
+	}
+	return accounts, nil
+}
+
+func (b *bulk) fault(i int, field, message string) { name(&b.faults, i, field, message) }
+
+// name takes note of a wrong row, unless there are many already.
+func name(faults *[]propusk.FieldError, i int, field, message string) {
+	if len(*faults) < maxFaults {
+		*faults = append(*faults, propusk.FieldError{Field: fmt.Sprintf("members[%d]%s", i, field), Message: message})
+	}
+}
+
+// judge decides what is to become of one row.
+func (b *bulk) judge(i int, row Assignment, is store.Account) {
+	first, twice := b.seen[is.ID]
+	switch {
+	case (row.UserID == "") == (row.AuthorID == 0):
+		b.fault(i, "", "must name the account by either user_id or author_id")
+		return
+	case is.ID == 0:
+		b.fault(i, nameOf(row), "there is no such account")
+		return
+	case twice:
+		b.fault(i, nameOf(row), fmt.Sprintf("is the account of members[%d] too", first))
+		return
+	case row.Roles == nil:
+		b.fault(i, ".roles", "is required")
+		return
+	}
+	b.seen[is.ID] = i
+	to := unique(row.Roles)
+	if b.mode == ModeAdd {
+		to = union(is.Roles, row.Roles)
+	}
+	b.results[i] = Assigned{UserID: is.UserID, Roles: to, Status: StatusUnchanged}
+	if !b.fits(i, row.Roles, is.Roles, to) || (is.Member && slices.Equal(is.Roles, to)) {
+		return
+	}
+	b.add(i, is, to)
+}
+
+func nameOf(row Assignment) string {
+	if row.UserID != "" {
+		return ".user_id"
+	}
+	return ".author_id"
+}
+
+// fits reports whether the roles can be given by this caller. Equal rows are judged once.
+func (b *bulk) fits(i int, given, has, to []string) bool {
+	key := strings.Join(given, ",") + "|" + strings.Join(has, ",")
+	verdict, known := b.known[key]
+	if !known {
+		var refused *propusk.Error
+		if errors.As(checkAvailable(b.me.Community, has, given), &refused) {
+			verdict.bad = refused.Fields
+		}
+		verdict.covered = b.me.Covers(has) && b.me.Covers(to)
+		b.known[key] = verdict
+	}
+	for _, f := range verdict.bad {
+		b.fault(i, "."+f.Field, f.Message)
+	}
+	if len(verdict.bad) == 0 && !verdict.covered {
+		name(&b.above, i, "", "would touch rights that you do not hold yourself")
+	}
+	return len(verdict.bad) == 0 && verdict.covered
+}
+
+func (b *bulk) add(i int, is store.Account, to []string) {
+	b.results[i].Status = StatusAdded
+	if is.Member {
+		b.results[i].Status = StatusChanged
+	}
+	row := store.BulkRow{AccountID: is.ID, Member: is.Member, Before: is.Roles, After: to}
+	if mark, barred := bar(b.me.Community, is.Member, is.Roles, to); mark && is.ID != b.me.User.ID {
+		row.Bar, row.Admit = barred && !is.Barred, !barred && is.Barred
+	}
+	b.rows = append(b.rows, row)
+	b.touched[strings.Join(is.Roles, ",")], b.touched[strings.Join(to, ",")] = is.Roles, to
+	b.demotes = b.demotes || (slices.Contains(is.Roles, rbac.Admin) && !slices.Contains(to, rbac.Admin))
+}
+
+// refusal names the rows that are wrong. What is malformed comes before what is forbidden.
+func (b *bulk) refusal() error {
+	const message = "nothing was changed: some rows are wrong"
+	switch {
+	case len(b.faults) > 0:
+		return &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: message, Fields: b.faults}
+	case len(b.above) > 0:
+		return &propusk.Error{Kind: propusk.Forbidden, Code: "above_own_rights", Message: message, Fields: b.above}
+	}
+	return nil
+}
+
+// stage writes the rows down, in the order of accounts, where nobody sees them.
+func (b *bulk) stage(ctx context.Context) (bulkID int64, err error) {
+	slices.SortFunc(b.rows, func(x, y store.BulkRow) int { return int(x.AccountID - y.AccountID) })
+	err = b.s.Store.Update(ctx, func(tx store.Tx) (err error) {
+		bulkID, err = tx.BeginBulk(b.me.Community.ID, b.s.Now().Truncate(time.Second))
+		return err
+	})
+	for part := range slices.Chunk(b.rows, writeDown) {
+		if err == nil {
+			err = b.s.Store.Update(ctx, func(tx store.Tx) error { return tx.AddBulkRows(bulkID, part) })
+		}
+	}
+	return bulkID, err
+}
+
+// apply makes the rows true, if by then the caller still may and the community is as it was planned for. It writes before it reads, as
+// UpdateBeside wants it.
+func (b *bulk) apply(tx store.Tx, caller propusk.Pass, bulkID int64) error {
+	id := b.me.Community.ID
+	if _, err := tx.ApplyBulk(bulkID, b.s.Now().Truncate(time.Second)); err != nil {
+		return err
+	}
+	if err := tx.CountBulk(bulkID); err != nil {
+		return err
+	}
+	me, err := b.callerBefore(tx, caller)
+	if err != nil {
+		return err
+	}
+	if me.Community.Grants != b.me.Community.Grants || !slices.Equal(me.Community.AvailableRoles, b.me.Community.AvailableRoles) ||
+		!slices.Equal(me.Community.DefaultRoles, b.me.Community.DefaultRoles) {
+		return store.ErrChanged
+	}
+	for _, roles := range b.touched {
+		if !me.Covers(roles) {
+			return aboveOwnRights()
+		}
+	}
+	if err := b.keepsAdmin(tx, me.Community); err != nil {
+		return err
+	}
+	after := audit.Fields{"mode": b.mode, "rows": len(b.rows)}
+	if me.PlatformAdmin {
+		after["by_platform_admin"] = true
+	}
+	return audit.Record(tx, b.s.Now(), me, audit.Entry{Action: "member.bulk", Target: target(id), After: after, BulkID: bulkID})
+}
+
+// callerBefore is what the caller may do by now, but for what these rows themselves did to the caller.
+func (b *bulk) callerBefore(tx store.Tx, caller propusk.Pass) (propusk.Pass, error) {
+	me, err := b.s.Access.Enter(tx, caller, b.me.Community.ID)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	for _, row := range b.rows {
+		if row.AccountID == me.User.ID {
+			me.Member, me.Local.Roles = row.Member, row.Before
+		}
+	}
+	if !me.Member && !me.PlatformAdmin {
+		return propusk.Pass{}, access.UnknownCommunity()
+	}
+	return me, access.RequireHere(me, permAssign)
+}
+
+func (b *bulk) keepsAdmin(r store.Reader, c propusk.Community) error {
+	if !b.demotes {
+		return nil
+	}
+	admins, err := r.ActiveHolders(c.ID, rbac.Admin, 1)
+	if err != nil || admins > 0 {
+		return err
+	}
+	return lastAdmin(c)
+}

@@ -1,0 +1,219 @@
+package rest
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/community"
+)
+
+const (
+	maxBulkBytes = 64 << 20
+	// bulkTime is how long a client may take to send one, and to read the answer.
+	bulkTime = 2 * time.Minute
+)
+
+// BulkAssignment is one row: an account and its roles.
+type BulkAssignment struct {
+	UserID   string   `json:"user_id,omitempty" doc:"Names the account; or author_id does"`
+	AuthorID int64    `json:"author_id,omitempty" doc:"The account's number (id)"`
+	Roles    []string `json:"roles"`
+}
+
+// BulkBody is what a bulk is sent as.
+type BulkBody struct {
+	Mode    string           `json:"mode" enum:"add,replace" doc:"add: beside the roles that a member has; replace: exactly these"`
+	Members []BulkAssignment `json:"members" maxItems:"100000" nullable:"false"`
+}
+
+// BulkResult is what became of one row.
+type BulkResult struct {
+	UserID string   `json:"user_id"`
+	Status string   `json:"status" enum:"added,changed,unchanged"`
+	Roles  []string `json:"roles" doc:"The roles that the account has now"`
+}
+
+// BulkResults answer a bulk, row by row.
+type BulkResults struct {
+	Results []BulkResult `json:"results"`
+}
+
+// bulk takes up to a hundred thousand rows. huma would hold the whole body in memory before it reads it, so this operation reads and writes
+// for itself, and tells huma only what it looks like.
+func (d *Door) bulk(api huma.API) {
+	op := inCommunity(http.MethodPost, membersPath+"/bulk", "bulk-assign-roles",
+		"Give roles to up to 100,000 accounts: all rows or none; needs what set-roles needs for each", http.StatusConflict, http.StatusRequestEntityTooLarge)
+	op.Description = "Up to 64 MiB. Who is no member is admitted. When rows are wrong, up to a hundred of them are named and nothing is changed."
+	schemas := api.OpenAPI().Components.Schemas
+	op.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}}}
+	op.RequestBody = &huma.RequestBody{
+		Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(schemas, reflect.TypeFor[BulkBody]())}},
+	}
+	problem := map[string]*huma.MediaType{"application/problem+json": {Schema: huma.SchemaFromType(schemas, reflect.TypeFor[Problem]())}}
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: huma.SchemaFromType(schemas, reflect.TypeFor[BulkResults]())}}},
+	}
+	for _, status := range op.Errors {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: problem}
+	}
+	api.OpenAPI().AddOperation(&op)
+	api.Adapter().Handle(&op, api.Middlewares().Handler(func(ctx huma.Context) {
+		r, w := humago.Unwrap(ctx)
+		d.takeBulk(w, r.WithContext(ctx.Context()))
+	}))
+}
+
+func (d *Door) takeBulk(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bulkTime))
+	_ = control.SetWriteDeadline(time.Now().Add(2 * bulkTime))
+	results, err := d.doBulk(w, r)
+	if unread, ok := errors.AsType[*Problem](err); ok {
+		writeProblem(w, r, unread)
+		return
+	}
+	if err != nil {
+		writeProblem(w, r, d.problem(r.Context(), err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := writeResults(w, results); err != nil {
+		d.Log.Debug("answer not written", "error", err)
+	}
+}
+
+func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]community.Assigned, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		id = 0 // there is none, which the service says in its own words
+	}
+	mode, rows, err := readBulk(http.MaxBytesReader(w, r.Body, maxBulkBytes))
+	if err != nil {
+		return nil, err
+	}
+	return d.Communities.Bulk(r.Context(), passOf(r.Context()), id, mode, rows)
+}
+
+// readBulk reads the rows one by one, as strictly as every other body is read.
+func readBulk(body io.Reader) (mode community.Mode, rows []community.Assignment, err error) {
+	in := jsontext.NewDecoder(body)
+	if err := begins(in, '{'); err != nil {
+		return "", nil, err
+	}
+	seen := map[string]bool{}
+	for in.PeekKind() == '"' {
+		var key string
+		if err := json.UnmarshalDecode(in, &key); err != nil {
+			return "", nil, malformed(err, "")
+		}
+		seen[key] = true
+		switch key {
+		case "mode":
+			err = json.UnmarshalDecode(in, &mode)
+		case "members":
+			rows, err = readRows(in)
+		default:
+			err = propusk.InvalidField(strconv.Quote(key[:min(len(key), 40)]), "is not a key of this body: it has mode and members")
+		}
+		if err != nil {
+			return "", nil, malformed(err, key)
+		}
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return "", nil, malformed(err, "")
+	}
+	if _, err := in.ReadToken(); !errors.Is(err, io.EOF) {
+		return "", nil, malformed(errTrailing, "")
+	}
+	for _, key := range []string{"mode", "members"} {
+		if !seen[key] {
+			return "", nil, propusk.InvalidField(key, "is required")
+		}
+	}
+	return mode, rows, nil
+}
+
+var errTrailing = errors.New("there is more after the body")
+
+func begins(in *jsontext.Decoder, with jsontext.Kind) error {
+	token, err := in.ReadToken()
+	if err == nil && token.Kind() != with {
+		err = errors.New("another JSON value")
+	}
+	if err != nil {
+		return malformed(err, "")
+	}
+	return nil
+}
+
+func readRows(in *jsontext.Decoder) (rows []community.Assignment, err error) {
+	if err := begins(in, '['); err != nil {
+		return nil, err
+	}
+	for in.PeekKind() != ']' {
+		if len(rows) == community.MaxBulk {
+			return nil, propusk.InvalidField("members", "must have at most "+strconv.Itoa(community.MaxBulk)+" rows")
+		}
+		var row BulkAssignment
+		if err := json.UnmarshalDecode(in, &row, json.RejectUnknownMembers(true)); err != nil {
+			return nil, malformed(err, "members["+strconv.Itoa(len(rows))+"]")
+		}
+		rows = append(rows, community.Assignment(row))
+	}
+	_, err = in.ReadToken()
+	return rows, err
+}
+
+// malformed says where the body cannot be read, and never what is written there.
+func malformed(err error, where string) error {
+	var known *propusk.Error
+	var unread *Problem
+	var tooLarge *http.MaxBytesError
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &known), errors.As(err, &unread):
+		return err
+	case errors.As(err, &tooLarge):
+		return &Problem{
+			Status: http.StatusRequestEntityTooLarge, Code: codeOf(http.StatusRequestEntityTooLarge), Detail: "the body is larger than 64 MiB: send it in parts",
+		}
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return propusk.InvalidField(cmp.Or(where, "mode"), "has a key twice")
+	case errors.As(err, &syntactic), where == "":
+		return &Problem{
+			Status: http.StatusBadRequest, Code: codeOf(http.StatusBadRequest), Detail: "the body must be one JSON object with mode and members, and nothing more",
+		}
+	}
+	return propusk.InvalidField(where, "is not of the type that is described in /docs")
+}
+
+func writeResults(w io.Writer, results []community.Assigned) error {
+	out := jsontext.NewEncoder(w)
+	for _, token := range []jsontext.Token{jsontext.BeginObject, jsontext.String("results"), jsontext.BeginArray} {
+		if err := out.WriteToken(token); err != nil {
+			return err
+		}
+	}
+	for _, r := range results {
+		if err := json.MarshalEncode(out, BulkResult{UserID: r.UserID, Status: string(r.Status), Roles: list(r.Roles)}); err != nil {
+			return err
+		}
+	}
+	for _, token := range []jsontext.Token{jsontext.EndArray, jsontext.EndObject} {
+		if err := out.WriteToken(token); err != nil {
+			return err
+		}
+	}
+	return nil
+}

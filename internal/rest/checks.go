@@ -1,0 +1,155 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/rbac"
+)
+
+// Question asks whether somebody may do something.
+type Question struct {
+	Permission  string `json:"permission" maxLength:"1000" doc:"A concrete permission" example:"shout:update"`
+	CommunityID *int64 `json:"community_id,omitempty" doc:"Where; the server's default community, if it has one, when left out. Not for permissions of the platform"`
+	UserID      string `json:"user_id,omitempty" maxLength:"36" doc:"Whom it is about, a user_id; the caller when left out. Others need access:check"`
+	OwnerID     string `json:"owner_id,omitempty" maxLength:"36" doc:"Whose object it is, a user_id"`
+}
+
+func (q Question) question() access.Question {
+	return access.Question{Permission: q.Permission, CommunityID: q.CommunityID, UserID: q.UserID, OwnerID: q.OwnerID}
+}
+
+// Decision answers a question.
+type Decision struct {
+	Allowed bool   `json:"allowed"`
+	Reason  string `json:"reason" enum:"role,own,platform_admin,missing_permission,not_owner,not_member,community_required,inactive"`
+}
+
+func toDecision(d rbac.Decision) Decision { return Decision{Allowed: d.Allowed, Reason: string(d.Reason)} }
+
+type question struct{ Body Question }
+
+type questions struct {
+	Body struct {
+		Checks []Question `json:"checks" minItems:"1" maxItems:"1000" nullable:"false"`
+	}
+}
+
+// Decisions answer questions in their order.
+type Decisions struct {
+	Results []Decision `json:"results"`
+}
+
+// Explanation tells why a check was decided as it was.
+type Explanation struct {
+	Decision
+	Scope   string   `json:"scope" enum:"community,platform"`
+	Roles   []string `json:"roles" doc:"What the user holds in that scope"`
+	Via     []Via    `json:"via" doc:"Every way in which they give it"`
+	Missing string   `json:"missing,omitempty" doc:"The permission that would have been needed"`
+	GivenBy []string `json:"given_by" doc:"Available roles that would give it"`
+}
+
+// Via is one way in which a role gives a permission.
+type Via struct {
+	Role       string   `json:"role" doc:"The user's role"`
+	Permission string   `json:"permission" doc:"What it holds that decides"`
+	Path       []string `json:"path" doc:"From that role to the one it is inherited from"`
+	Line       string   `json:"line" doc:"The line of the policy; empty where the community has a list of its own"`
+	Implied    bool     `json:"implied" doc:"The line gives x_any, and x_own follows from it"`
+}
+
+func toExplanation(e access.Explanation) Explanation {
+	out := Explanation{
+		Decision: toDecision(e.Decision), Scope: string(e.Scope), Roles: list(e.Roles), Via: make([]Via, len(e.Via)), Missing: e.Missing,
+		GivenBy: list(e.GivenBy),
+	}
+	for i, v := range e.Via {
+		out.Via[i] = Via(v)
+	}
+	return out
+}
+
+// Pass is what the caller may do.
+type Pass struct {
+	User                User           `json:"user"`
+	Session             *Session       `json:"session" doc:"null for an API key"`
+	Community           *CommunityName `json:"community" doc:"null when none was named, or the caller is not in it"`
+	Roles               []string       `json:"roles" doc:"In that community, as stored"`
+	Permissions         []string       `json:"permissions" doc:"What those roles permit there: the full list, sorted"`
+	PlatformPermissions []string       `json:"platform_permissions" doc:"What the role on the platform permits"`
+	PlatformAdmin       bool           `json:"platform_admin" doc:"Passes every check in every community"`
+}
+
+// CommunityName is a community in a Pass.
+type CommunityName struct {
+	ID   int64  `json:"id"`
+	Slug string `json:"slug"`
+	Name string `json:"name"`
+}
+
+func toPass(p propusk.Pass) Pass {
+	out := Pass{
+		User: toUser(p.User), Roles: list(p.Local.Roles), Permissions: list(p.Local.Permissions()),
+		PlatformPermissions: list(p.Platform.Permissions()), PlatformAdmin: p.PlatformAdmin,
+	}
+	if p.KeyID == "" {
+		out.Session = new(toSession(p.Session, p))
+	}
+	if p.Community.ID != 0 {
+		out.Community = &CommunityName{ID: p.Community.ID, Slug: p.Community.Slug, Name: p.Community.Name}
+	}
+	return out
+}
+
+type passQuery struct {
+	CommunityID int64 `query:"community_id" minimum:"1" maximum:"2147483647" doc:"Where; the server's default community, if it has one, when left out"`
+}
+
+func (d *Door) checks(api huma.API) {
+	const about = "; about others it needs access:check"
+	op := func(method, path, id, summary string) huma.Operation {
+		op := signedInOrKey(operation(method, path, id, summary, "Checks"))
+		op.Errors = append(op.Errors, http.StatusForbidden)
+		return op
+	}
+	huma.Register(api, op(http.MethodPost, "/api/check", "check", "May somebody do that, here?"+about),
+		answer(d, func(ctx context.Context, me propusk.Pass, in *question) (Decision, error) {
+			decision, err := d.Access.Check(ctx, me, in.Body.question())
+			return toDecision(decision), err
+		}))
+
+	huma.Register(api, op(http.MethodPost, "/api/check/batch", "check-batch", "Up to 1,000 checks at once"+about),
+		answer(d, func(ctx context.Context, me propusk.Pass, in *questions) (Decisions, error) {
+			asked := make([]access.Question, len(in.Body.Checks))
+			for i, q := range in.Body.Checks {
+				asked[i] = q.question()
+			}
+			found, err := d.Access.CheckAll(ctx, me, asked)
+			decisions := Decisions{Results: make([]Decision, len(found))}
+			for i, decision := range found {
+				decisions.Results[i] = toDecision(decision)
+			}
+			return decisions, err
+		}))
+
+	huma.Register(api, op(http.MethodPost, "/api/check/explain", "explain-check", "A check, and why it is decided as it is"+about),
+		answer(d, func(ctx context.Context, me propusk.Pass, in *question) (Explanation, error) {
+			explanation, err := d.Access.Explain(ctx, me, in.Body.question())
+			return toExplanation(explanation), err
+		}))
+
+	huma.Register(api, op(http.MethodGet, "/api/pass", "pass", "Who I am and what I may do, on the platform and in a community"),
+		answer(d, func(ctx context.Context, me propusk.Pass, in *passQuery) (Pass, error) {
+			var community *int64
+			if in.CommunityID != 0 {
+				community = &in.CommunityID
+			}
+			pass, err := d.Access.Visit(ctx, me, community)
+			return toPass(pass), err
+		}))
+}

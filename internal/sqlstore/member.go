@@ -1,0 +1,364 @@
+package sqlstore
+
+import (
+	"cmp"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
+)
+
+const memberColumns = `m.community_id, m.roles, f.author_id IS NOT NULL, m.joined_at, ` + userColumns
+
+// fromMember completes a community_author m.
+const joinMember = ` JOIN author ON author.id = m.author_id
+	LEFT JOIN community_follower AS f ON f.community_id = m.community_id AND f.author_id = m.author_id`
+
+func scanMember(rows *sql.Rows) (m propusk.Membership, err error) {
+	err = rows.Scan(append([]any{&m.CommunityID, roleList{&m.Roles, nil}, &m.Follower, unixTime{&m.JoinedAt}}, userFields(&m.User)...)...)
+	return m, err
+}
+
+// Member implements store.MemberReader.
+func (r reader) Member(communityID int64, userID string) (propusk.Membership, error) {
+	return one(r, scanMember, `SELECT `+memberColumns+` FROM community_author AS m`+joinMember+`
+		JOIN community ON community.id = m.community_id
+		WHERE m.community_id = $1 AND author.user_id = $2 AND community.deleted_at IS NULL`, communityID, userID)
+}
+
+// Members implements store.MemberReader. Each way to find them is a few statements: where page and count must agree, it belongs in a View.
+func (r reader) Members(f store.MemberFilter) ([]propusk.Membership, int, error) {
+	switch {
+	case f.Search != "":
+		return r.membersFound(f)
+	case f.Role != "":
+		return r.membersWith(f)
+	}
+	total, err := r.memberCount(f.CommunityID)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := r.memberPage(f.CommunityID, nil, cut(total, f.Offset, f.Limit))
+	return page, total, err
+}
+
+// memberCount is how many members a community has: none if it is not there.
+func (r reader) memberCount(communityID int64) (int, error) {
+	total, err := one(r, value[int], `SELECT member_count FROM community WHERE id = $1 AND deleted_at IS NULL`, communityID)
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	return total, err
+}
+
+// span is a part of a list, told from the end of the list that is nearer.
+type span struct {
+	skip, size int
+	fromEnd    bool
+}
+
+// cut is the page of a list of total entries.
+func cut(total, offset, limit int) span {
+	size := max(0, min(limit, total-offset))
+	if after := total - offset - size; size > 0 && after < offset {
+		return span{after, size, true}
+	}
+	return span{offset, size, false}
+}
+
+// memberPage is a part of the members of a community, or of those who have exactly a list of roles, in the order of joining. The inner SELECT
+// touches nothing but an index, and the comparison with two signs makes it that one on PostgreSQL, whatever that thinks of roles.
+func (r reader) memberPage(communityID int64, list *string, part span) ([]propusk.Membership, error) {
+	if part.size == 0 {
+		return nil, nil
+	}
+	where, order, args := ``, `id`, []any{communityID, part.size, part.skip}
+	if list != nil {
+		where, order = ` AND roles >= $4 AND roles <= $4`, `roles, id`
+		args = append(args, *list)
+	}
+	if part.fromEnd {
+		order = map[string]string{`id`: `id DESC`, `roles, id`: `roles DESC, id DESC`}[order]
+	}
+	page, err := many(r, scanMember, `
+		WITH page AS MATERIALIZED (SELECT id FROM community_author WHERE community_id = $1`+where+` ORDER BY `+order+` LIMIT $2 OFFSET $3)
+		SELECT `+memberColumns+` FROM page JOIN community_author AS m ON m.id = page.id`+joinMember+` ORDER BY m.id`, args...)
+	return page, err
+}
+
+// countedList is a list of roles as it is kept, ” for none, and how many have it.
+type countedList struct {
+	text  string
+	roles []string
+	count int
+}
+
+// lists are the lists that members of a community have, by their bytes.
+func (r reader) lists(communityID int64) ([]countedList, error) {
+	found, err := many(r, func(rows *sql.Rows) (l countedList, err error) {
+		err = rows.Scan(&l.text, &l.count)
+		l.roles, _ = rbac.ParseRoles(l.text)
+		return l, err
+	}, `SELECT roles, members FROM community_author_count WHERE community_id = $1`, communityID)
+	slices.SortFunc(found, func(a, b countedList) int { return cmp.Compare(a.text, b.text) })
+	return found, err
+}
+
+// listsWith are those that hold a role.
+func (r reader) listsWith(communityID int64, role string) ([]countedList, error) {
+	lists, err := r.lists(communityID)
+	return slices.DeleteFunc(lists, func(l countedList) bool { return !slices.Contains(l.roles, role) }), err
+}
+
+// sum is how many members have one of the lists.
+func sum(lists []countedList) (total int) {
+	for _, l := range lists {
+		total += l.count
+	}
+	return total
+}
+
+// membersWith is Members with Role: the page may begin in one list of roles and end in another.
+func (r reader) membersWith(f store.MemberFilter) (page []propusk.Membership, total int, err error) {
+	lists, err := r.listsWith(f.CommunityID, f.Role)
+	if err != nil {
+		return nil, 0, err
+	}
+	offset := f.Offset
+	for _, l := range lists {
+		part, err := r.memberPage(f.CommunityID, &l.text, cut(l.count, offset, f.Limit-len(page)))
+		if err != nil {
+			return nil, 0, err
+		}
+		page = append(page, part...)
+		offset = max(0, offset-l.count)
+	}
+	return page, sum(lists), nil
+}
+
+// RoleLists implements store.MemberReader. Lists that differ only in what is no role id are one.
+func (r reader) RoleLists(communityID int64) (lists []store.RoleList, err error) {
+	counted, err := r.lists(communityID)
+	index := map[string]int{}
+	for _, l := range counted {
+		key, _ := rbac.FormatRoles(l.roles)
+		if i, ok := index[key]; ok {
+			lists[i].Members += l.count
+			continue
+		}
+		index[key] = len(lists)
+		lists = append(lists, store.RoleList{Roles: l.roles, Members: l.count})
+	}
+	return lists, err
+}
+
+// ActiveHolders implements store.MemberReader.
+func (r reader) ActiveHolders(communityID int64, role string, limit int) (int, error) {
+	lists, err := r.listsWith(communityID, role)
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, l := range lists {
+		if total >= limit {
+			break
+		}
+		active, err := one(r, value[int], `
+			SELECT count(*) FROM (
+				SELECT 1 FROM community_author WHERE community_id = $1 AND roles = $2
+					AND (SELECT is_active FROM author WHERE author.id = community_author.author_id) LIMIT $3
+			) AS active`, communityID, l.text, limit-total)
+		if err != nil {
+			return 0, err
+		}
+		total += active
+	}
+	return total, nil
+}
+
+// CommunitiesWith implements store.MemberReader.
+func (r reader) CommunitiesWith(userID int64, role string) (found []propusk.Community, err error) {
+	places, err := many(r, scanPlace, `SELECT `+placeColumns+`
+		FROM community_author JOIN community ON community.id = community_author.community_id
+		WHERE community_author.author_id = $1 AND community.deleted_at IS NULL ORDER BY community.id`, userID)
+	for _, p := range places {
+		if slices.Contains(p.Roles, role) {
+			found = append(found, p.Community)
+		}
+	}
+	return found, err
+}
+
+// Barred implements store.MemberReader.
+func (r reader) Barred(communityID, userID int64) (bool, error) {
+	return one(r, value[bool], `SELECT EXISTS (SELECT 1 FROM community_barred WHERE community_id = $1 AND author_id = $2)`, communityID, userID)
+}
+
+// Follows implements store.MemberReader.
+func (r reader) Follows(communityID, userID int64) (bool, error) {
+	return one(r, value[bool], `SELECT EXISTS (SELECT 1 FROM community_follower WHERE community_id = $1 AND author_id = $2)`, communityID, userID)
+}
+
+// InsertMember implements store.MemberWriter.
+func (t tx) InsertMember(communityID, userID int64, roles []string, at time.Time) error {
+	list, err := rolesOrNull(roles)
+	if err != nil {
+		return t.spoil(err)
+	}
+	_, err = t.exec(`INSERT INTO community_author (community_id, author_id, roles, joined_at) VALUES ($1, $2, $3, $4)`,
+		communityID, userID, list, at.Unix())
+	if err != nil {
+		return err
+	}
+	if err := t.moveCommunity(communityID, 1); err != nil {
+		return err
+	}
+	return t.countMore(communityID, countedAs(list), 1)
+}
+
+// SetMemberRoles implements store.MemberWriter.
+func (t tx) SetMemberRoles(communityID, userID int64, roles []string) error {
+	list, err := rolesOrNull(roles)
+	if err != nil {
+		return t.spoil(err)
+	}
+	before, err := one(t.reader, value[*string],
+		`SELECT roles FROM community_author WHERE community_id = $1 AND author_id = $2`+t.locking("community_author"), communityID, userID)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE community_author SET roles = $3 WHERE community_id = $1 AND author_id = $2`, communityID, userID, list)
+	if err != nil {
+		return err
+	}
+	if err := t.moveCommunity(communityID, 0); err != nil {
+		return err
+	}
+	return t.recount(communityID, countedAs(before), countedAs(list), 1)
+}
+
+// DeleteMember implements store.MemberWriter.
+func (t tx) DeleteMember(communityID, userID int64) error {
+	before, err := one(t.reader, value[*string],
+		`DELETE FROM community_author WHERE community_id = $1 AND author_id = $2 RETURNING roles`, communityID, userID)
+	if err != nil {
+		return err
+	}
+	if err := t.moveCommunity(communityID, -1); err != nil {
+		return err
+	}
+	return t.countLess(communityID, countedAs(before), 1)
+}
+
+// ReplaceRoleList implements store.MemberWriter. Lists that differ from the wanted one only in what is no role id are replaced too: whoever
+// takes a role away must not leave it to those.
+func (t tx) ReplaceRoleList(communityID int64, from, to []string) (int, error) {
+	wanted, err := rbac.FormatRoles(from)
+	if err != nil {
+		return 0, t.spoil(err)
+	}
+	list, err := rolesOrNull(to)
+	if err != nil {
+		return 0, t.spoil(err)
+	}
+	lists, err := t.lists(communityID)
+	if err != nil {
+		return 0, err
+	}
+	type move struct {
+		text  string
+		count int
+	}
+	var moves []move
+	total := 0
+	for _, l := range lists {
+		if is, _ := rbac.FormatRoles(l.roles); is != wanted {
+			continue
+		}
+		moved, err := t.replaceText(communityID, l.text, list)
+		if err != nil {
+			return 0, err
+		}
+		moves = append(moves, move{l.text, moved})
+		total += moved
+	}
+	if err := t.moveCommunity(communityID, 0); err != nil {
+		return 0, err
+	}
+	for _, m := range moves {
+		if err := t.recount(communityID, m.text, countedAs(list), m.count); err != nil {
+			return 0, err
+		}
+	}
+	return total, nil
+}
+
+// replaceText gives all whose roles are kept as text the others, and counts them.
+func (t tx) replaceText(communityID int64, text string, to *string) (int, error) {
+	if text == "" {
+		return t.exec(`UPDATE community_author SET roles = $2 WHERE community_id = $1 AND roles IS NULL`, communityID, to)
+	}
+	return t.exec(`UPDATE community_author SET roles = $3 WHERE community_id = $1 AND roles = $2`, communityID, text, to)
+}
+
+// moveCommunity changes the row of a community with its members. The counts by lists come after it, so that nobody who changes them waits for
+// somebody who waits for the row.
+func (t tx) moveCommunity(communityID int64, more int) error {
+	return t.spoil(t.change(`UPDATE community SET member_count = member_count + $2, changes = changes + 1 WHERE id = $1 AND deleted_at IS NULL`,
+		communityID, more))
+}
+
+// recount counts members under another list.
+func (t tx) recount(communityID int64, from, to string, members int) error {
+	if from == to || members == 0 {
+		return nil
+	}
+	if err := t.countLess(communityID, from, members); err != nil {
+		return err
+	}
+	return t.countMore(communityID, to, members)
+}
+
+func (t tx) countMore(communityID int64, list string, members int) error {
+	_, err := t.exec(`
+		INSERT INTO community_author_count (community_id, roles, members) VALUES ($1, $2, $3)
+		ON CONFLICT (community_id, roles) DO UPDATE SET members = community_author_count.members + excluded.members`,
+		communityID, list, members)
+	return err
+}
+
+func (t tx) countLess(communityID int64, list string, members int) error {
+	_, err := t.exec(`UPDATE community_author_count SET members = members - $3 WHERE community_id = $1 AND roles = $2`,
+		communityID, list, members)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`DELETE FROM community_author_count WHERE community_id = $1 AND roles = $2 AND members <= 0`, communityID, list)
+	return err
+}
+
+// SetBarred implements store.MemberWriter.
+func (t tx) SetBarred(communityID, userID int64, barred bool) error {
+	statement := `DELETE FROM community_barred WHERE community_id = $1 AND author_id = $2`
+	if barred {
+		statement = `INSERT INTO community_barred (community_id, author_id) VALUES ($1, $2) ON CONFLICT (community_id, author_id) DO NOTHING`
+	}
+	_, err := t.exec(statement, communityID, userID)
+	return err
+}
+
+// SetFollows implements store.MemberWriter.
+func (t tx) SetFollows(communityID, userID int64, follows bool, at time.Time) error {
+	if !follows {
+		_, err := t.exec(`DELETE FROM community_follower WHERE community_id = $1 AND author_id = $2`, communityID, userID)
+		return err
+	}
+	_, err := t.exec(`
+		INSERT INTO community_follower (community_id, author_id, followed_at) VALUES ($1, $2, $3)
+		ON CONFLICT (community_id, author_id) DO NOTHING`, communityID, userID, at.Unix())
+	return err
+}

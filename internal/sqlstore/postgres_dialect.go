@@ -1,0 +1,62 @@
+package sqlstore
+
+import "github.com/propusk/propusk/internal/store"
+
+// locking implements dialect.
+func (*postgresEngine) locking(table string) string { return " FOR NO KEY UPDATE OF " + table }
+
+// instr implements dialect.
+func (*postgresEngine) instr() string { return "strpos" }
+
+// list implements dialect.
+func (*postgresEngine) list(values any) (any, error) { return values, nil }
+
+// elements implements dialect.
+func (*postgresEngine) elements(placeholder, kind string) string {
+	return `(SELECT n, v FROM unnest(` + placeholder + `::` + kind + `[]) WITH ORDINALITY AS listed (v, n))`
+}
+
+// oneOf implements dialect.
+func (*postgresEngine) oneOf(column, placeholder, kind string) string {
+	return column + ` = ANY (` + placeholder + `::` + kind + `[])`
+}
+
+// foundAnywhere implements dialect. A text has a term if it has all pieces of it, which the index knows, and has them side by side. OFFSET 0
+// makes the server look up each account that is found, and not join all members to them.
+func (*postgresEngine) foundAnywhere(term string, emails bool) (string, string) {
+	found := `text_pieces(names) @> text_pieces($2) AND strpos(names, $2) > 0`
+	if emails {
+		found = `(` + found + ` OR text_pieces(address) @> text_pieces($2) AND strpos(address, $2) > 0)`
+	}
+	return `
+		WITH found AS MATERIALIZED (SELECT author_id FROM author_text WHERE ` + found + `)
+		SELECT m.id, m.roles FROM found CROSS JOIN LATERAL (
+			SELECT id, roles FROM community_author WHERE community_id = $1 AND author_id = found.author_id OFFSET 0
+		) AS m WHERE TRUE`, term
+}
+
+// addBulkRows implements dialect: a statement for each row would be a journey to the server for each.
+func (*postgresEngine) addBulkRows(t tx, bulkID int64, rows []store.BulkRow) error {
+	columns := struct {
+		accounts           []int64
+		member, bar, admit []bool
+		before, after      []*string
+	}{}
+	for _, row := range rows {
+		before, after, err := bulkLists(row)
+		if err != nil {
+			return t.spoil(err)
+		}
+		columns.accounts = append(columns.accounts, row.AccountID)
+		columns.member = append(columns.member, row.Member)
+		columns.before = append(columns.before, before)
+		columns.after = append(columns.after, after)
+		columns.bar = append(columns.bar, row.Bar)
+		columns.admit = append(columns.admit, row.Admit)
+	}
+	_, err := t.exec(`
+		INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)
+		SELECT $1, * FROM unnest($2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::boolean[], $7::boolean[])`,
+		bulkID, columns.accounts, columns.member, columns.before, columns.after, columns.bar, columns.admit)
+	return err
+}
