@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +28,11 @@ func demoCommand() *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Play the life of an account against a server",
+		Short: "Play the life of an account and a community against a server",
 		Long: `Play the life of an account: register, log in, be made a moderator, log out, be refused, delete oneself, be refused again, be restored.
+In between, the life of a community: found it, have somebody join, make them an editor, check what they may do, take the role back and
+see the same check denied with the next request. What was made for that is deleted at the end.
+
 Each step shows what was sent and what came back, with secrets masked. The first step that does not go as told ends the demo with
 exit code 1.
 
@@ -85,13 +90,16 @@ func (d *demo) withServer(ctx context.Context) error {
 	return errors.Join(err, <-stopped)
 }
 
+// number is a {name} whose value is sent as a JSON number.
+type number string
+
 // step is one request and how it has to go. In path, token and body {name} stands for a remembered value.
 type step struct {
 	say          string
 	method, path string
 	// as is who asks: the name of a remembered token, or "" for a stranger.
 	as   string
-	body map[string]string
+	body map[string]any
 	// want is the status, wantBody some fields of the answer, keep answer field → name to remember it by.
 	want     int
 	wantBody map[string]any
@@ -99,14 +107,20 @@ type step struct {
 }
 
 func (d *demo) steps() []step {
-	login := func(who string) map[string]string {
-		return map[string]string{"email": "{" + who + " email}", "password": "{" + who + " password}"}
-	}
-	token := func(who string) map[string]string { return map[string]string{"access_token": who} }
+	return slices.Concat(d.newcomer(), d.community(), d.farewell())
+}
+
+func login(who string) map[string]any {
+	return map[string]any{"email": "{" + who + " email}", "password": "{" + who + " password}"}
+}
+
+func token(who string) map[string]string { return map[string]string{"access_token": who} }
+
+func (d *demo) newcomer() []step {
 	return []step{
 		{
 			say: "a newcomer registers", method: "POST", path: "/api/users/register", want: 201,
-			body:     map[string]string{"name": "Анна", "last_name": "Смирнова", "email": "{user email}", "password": "{user password}"},
+			body:     map[string]any{"name": "Анна", "last_name": "Смирнова", "email": "{user email}", "password": "{user password}"},
 			wantBody: map[string]any{"role": "user", "is_active": true}, keep: map[string]string{"user_id": "user id"},
 		},
 		{say: "she logs in", method: "POST", path: "/api/users/login", body: login("user"), want: 200, keep: token("user")},
@@ -114,11 +128,60 @@ func (d *demo) steps() []step {
 		{say: "the administrator logs in", method: "POST", path: "/api/users/login", body: login("admin"), want: 200, keep: token("admin")},
 		{
 			say: "the administrator makes her a moderator", method: "POST", path: "/api/admin/change-role", as: "admin", want: 200,
-			body: map[string]string{"user_id": "{user id}", "role": "moderator"}, wantBody: map[string]any{"role": "moderator"},
+			body: map[string]any{"user_id": "{user id}", "role": "moderator"}, wantBody: map[string]any{"role": "moderator"},
 		},
 		{say: "she logs out", method: "POST", path: "/api/users/logout", as: "user", want: 200},
 		{say: "her token opens nothing any more", method: "GET", path: "/api/users/me", as: "user", want: 401},
 		{say: "she logs in again", method: "POST", path: "/api/users/login", body: login("user"), want: 200, keep: token("user")},
+	}
+}
+
+func (d *demo) community() []step {
+	const inside, role = "/api/communities/{community id}", "/api/communities/{community id}/members/{reader id}/roles/editor"
+	check := func(say string, want map[string]any) step {
+		return step{say: say, method: "POST", path: "/api/check", as: "reader", want: 200, wantBody: want, body: map[string]any{
+			"permission": "shout:delete_any", "community_id": number("{community id}"),
+		}}
+	}
+	denied := map[string]any{"allowed": false, "reason": "missing_permission"}
+	return []step{
+		{
+			say: "as a moderator she founds a community, and is its admin", method: "POST", path: "/api/communities", as: "user", want: 201,
+			body: map[string]any{"name": "Ночные совы"}, wantBody: map[string]any{"roles": []any{"admin"}},
+			keep: map[string]string{"id": "community id"},
+		},
+		{
+			say: "another newcomer registers", method: "POST", path: "/api/users/register", want: 201,
+			body: map[string]any{"name": "Борис", "email": "{reader email}", "password": "{reader password}"},
+			keep: map[string]string{"user_id": "reader id"},
+		},
+		{say: "he logs in", method: "POST", path: "/api/users/login", body: login("reader"), want: 200, keep: token("reader")},
+		{
+			say: "he joins as a reader", method: "POST", path: inside + "/join", as: "reader", want: 200,
+			wantBody: map[string]any{"roles": []any{"reader"}},
+		},
+		check("he may not delete what others wrote", denied),
+		{
+			say: "she makes him an editor too", method: "POST", path: role, as: "user", want: 200,
+			wantBody: map[string]any{"roles": []any{"reader", "editor"}},
+		},
+		check("now he may", map[string]any{"allowed": true, "reason": "role"}),
+		{
+			say: "she takes the role back", method: "DELETE", path: role, as: "user", want: 200,
+			wantBody: map[string]any{"roles": []any{"reader"}},
+		},
+		check("and the same question is denied at once", denied),
+		{say: "he deletes his account", method: "DELETE", path: "/api/users/", as: "reader", want: 200},
+		{
+			say: "she may not delete hers: the community would have no admin", method: "DELETE", path: "/api/users/", as: "user", want: 409,
+			wantBody: map[string]any{"code": "last_community_admin"},
+		},
+		{say: "so she deletes the community first", method: "DELETE", path: inside, as: "user", want: 200},
+	}
+}
+
+func (d *demo) farewell() []step {
+	return []step{
 		{say: "she deletes her account", method: "DELETE", path: "/api/users/", as: "user", want: 200},
 		{say: "she cannot log in any more", method: "POST", path: "/api/users/login", body: login("user"), want: 401},
 		{
@@ -128,7 +191,7 @@ func (d *demo) steps() []step {
 		{say: "she logs in once more", method: "POST", path: "/api/users/login", body: login("user"), want: 200, keep: token("user")},
 		{
 			say: "and takes another name", method: "POST", path: "/api/users/edit", as: "user", want: 200,
-			body: map[string]string{"name": "Anna", "last_name": "Ivanova"}, wantBody: map[string]any{"name": "Anna", "last_name": "Ivanova"},
+			body: map[string]any{"name": "Anna", "last_name": "Ivanova"}, wantBody: map[string]any{"name": "Anna", "last_name": "Ivanova"},
 		},
 		{say: "the administrator logs out", method: "GET", path: "/api/users/logout", as: "admin", want: 200},
 	}
@@ -137,6 +200,7 @@ func (d *demo) steps() []step {
 func (d *demo) play(ctx context.Context) error {
 	unique := strings.ToLower(rand.Text()[:8])
 	d.values["user email"], d.values["user password"] = "anna-"+unique+"@example.org", rand.Text()
+	d.values["reader email"], d.values["reader password"] = "boris-"+unique+"@example.org", rand.Text()
 	steps := d.steps()
 	for i, s := range steps {
 		fmt.Fprintf(d.out, "%2d/%d  %s\n", i+1, len(steps), s.say)
@@ -155,7 +219,12 @@ func (d *demo) do(ctx context.Context, s step) error {
 	defer cancel()
 	sent := make(map[string]any)
 	for field, value := range s.body {
-		sent[field] = d.fill(value)
+		switch v := value.(type) {
+		case number:
+			sent[field] = json.Number(d.fill(string(v)))
+		case string:
+			sent[field] = d.fill(v)
+		}
 	}
 	payload, err := json.Marshal(sent)
 	if err != nil {
@@ -194,21 +263,24 @@ func (d *demo) send(request *http.Request, s step) error {
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&got); err != nil {
 		return fmt.Errorf("the answer is not JSON: %w", err)
 	}
-	fmt.Fprintf(d.out, "       ← %s %s\n", response.Status, masked(got))
+	fmt.Fprintf(d.out, "       ← %s\n", strings.TrimSpace(response.Status+" "+masked(got)))
 	if response.StatusCode != s.want {
 		return fmt.Errorf("the answer was to be %d and is %s", s.want, response.Status)
 	}
 	for field, want := range s.wantBody {
-		if got[field] != want {
+		if !reflect.DeepEqual(got[field], want) {
 			return fmt.Errorf("%s was to be %v and is %v", field, want, got[field])
 		}
 	}
 	for field, name := range s.keep {
-		value, ok := got[field].(string)
-		if !ok {
+		switch value := got[field].(type) {
+		case string:
+			d.values[name] = value
+		case float64:
+			d.values[name] = strconv.FormatFloat(value, 'f', -1, 64)
+		default:
 			return fmt.Errorf("the answer has no %s", field)
 		}
-		d.values[name] = value
 	}
 	return nil
 }

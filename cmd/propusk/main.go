@@ -3,7 +3,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,8 +14,22 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := newRoot().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "propusk:", err)
-		os.Exit(1)
+	if code := status(newRoot().ExecuteContext(ctx), os.Stderr); code != 0 {
+		os.Exit(code)
 	}
+}
+
+// errDenied ends a command that has told all it had to tell: the answer is no.
+var errDenied = errors.New("denied")
+
+// status is the exit code for what a command came to. Errors are told on w.
+func status(err error, w io.Writer) int {
+	switch err {
+	case nil:
+		return 0
+	case errDenied: // itself, not wrapped: with another error beside it there is something left to tell
+	default:
+		fmt.Fprintln(w, "propusk:", err)
+	}
+	return 1
 }

@@ -17,7 +17,8 @@ import (
 const policyHelp = `FILE is a policy file, or one of the words platform and community for the default policy of that scope.`
 
 func policyCommand() *cobra.Command {
-	return group("policy", "Read, check and expand policy files", policyShowCommand(), policyCheckCommand(), policyExpandCommand())
+	return group("policy", "Read, check, expand and apply policy files", policyShowCommand(), policyCheckCommand(), policyExpandCommand(),
+		policyApplyCommand())
 }
 
 // readPolicy parses and compiles.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -28,14 +29,18 @@ database.`
 // onDatabase is a command that works on the database as the operator of the machine.
 func onDatabase(cmd *cobra.Command, run func(context.Context, *cobra.Command, *app.App, []string) error) *cobra.Command {
 	return configured(cmd, func(cmd *cobra.Command, c *config.Config, args []string) error {
-		if err := mustExist(c.Database); err != nil && cmd.Name() != "create" {
+		if err := mustExist(c.Database); err != nil && cmd.CommandPath() != "propusk admin create" {
 			return err
 		}
 		a, err := app.Open(cmd.Context(), c, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		if err != nil {
 			return err
 		}
-		return errors.Join(run(cmd.Context(), cmd, a, args), a.Close())
+		err = run(cmd.Context(), cmd, a, args)
+		if failed := a.Close(); failed != nil {
+			return errors.Join(err, failed)
+		}
+		return err
 	}, config.Database, config.Policy, config.Passwords, config.Tokens)
 }
 
@@ -83,27 +88,43 @@ func userCommand() *cobra.Command {
 func userListCommand() *cobra.Command {
 	var filter account.Filter
 	var active string
-	var page int
+	var page paging
 	cmd := &cobra.Command{Use: "list", Short: "List accounts", Args: cobra.NoArgs, Example: "  propusk user list --search anna --active true"}
 	cmd.Flags().StringVar(&filter.Search, "search", "", "part of a name, address or slug, in any case")
 	cmd.Flags().StringVar(&filter.Role, "role", "", "only accounts with this platform role")
 	cmd.Flags().StringVar(&active, "active", "", "true or false: only active, or only inactive accounts")
-	cmd.Flags().IntVar(&page, "page", 1, "which page")
-	cmd.Flags().IntVar(&filter.Limit, "limit", 50, "accounts on a page")
-	return onDatabase(cmd, func(ctx context.Context, cmd *cobra.Command, a *app.App, _ []string) error {
-		if page < 1 || filter.Limit < 1 || (active != "" && active != "true" && active != "false") {
-			return errors.New("--page and --limit must be at least 1, --active must be true or false")
+	page.register(cmd, "accounts")
+	return onDatabase(cmd, func(ctx context.Context, cmd *cobra.Command, a *app.App, _ []string) (err error) {
+		if active != "" && active != "true" && active != "false" {
+			return errors.New("--active must be true or false")
+		}
+		if filter.Offset, filter.Limit, err = page.cut(); err != nil {
+			return err
 		}
 		if active != "" {
 			filter.Active = new(active == "true")
 		}
-		filter.Offset = (page - 1) * filter.Limit
 		users, total, err := a.Accounts.List(ctx, a.Operator(), filter)
 		if err != nil {
 			return err
 		}
 		return printUsers(cmd.OutOrStdout(), users, total)
 	})
+}
+
+// paging is the flags of every list.
+type paging struct{ page, limit int }
+
+func (p *paging) register(cmd *cobra.Command, what string) {
+	cmd.Flags().IntVar(&p.page, "page", 1, "which page")
+	cmd.Flags().IntVar(&p.limit, "limit", 50, what+" on a page")
+}
+
+func (p *paging) cut() (offset, limit int, err error) {
+	if p.page < 1 || p.limit < 1 || p.page > math.MaxInt32 || p.limit > math.MaxInt32 {
+		return 0, 0, errors.New("--page and --limit must be at least 1")
+	}
+	return (p.page - 1) * p.limit, p.limit, nil
 }
 
 func printUsers(w io.Writer, users []propusk.User, total int) error {
@@ -114,11 +135,13 @@ func printUsers(w io.Writer, users []propusk.User, total int) error {
 		if !u.LastSeen.IsZero() {
 			seen = u.LastSeen.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", u.UserID, u.Email, strings.TrimSpace(u.Name+" "+u.LastName), u.Role, state(u), seen)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", u.UserID, u.Email, fullName(u), u.Role, state(u), seen)
 	}
 	fmt.Fprintf(table, "%d of %d\n", len(users), total)
 	return table.Flush()
 }
+
+func fullName(u propusk.User) string { return strings.TrimSpace(u.Name + " " + u.LastName) }
 
 func state(u propusk.User) string {
 	switch {

@@ -21,9 +21,9 @@ func TestBreaker(t *testing.T) {
 		expect(refused)
 		// The second says no more than the first did, whatever it says.
 		b.leave(admitted, failed)
-		time.Sleep(shortPause - 1)
+		time.Sleep(shortPause - time.Nanosecond)
 		expect(refused)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		expect(probe)
 		b.leave(admitted, worked)
 		expect(refused)
@@ -33,9 +33,9 @@ func TestBreaker(t *testing.T) {
 			expect(probe)
 			expect(refused)
 			b.leave(probe, failed)
-			time.Sleep(min(pause, longPause) - 1)
+			time.Sleep(min(pause, longPause) - time.Nanosecond)
 			expect(refused)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 		}
 		expect(probe)
 		b.leave(probe, worked)

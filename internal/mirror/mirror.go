@@ -106,11 +106,13 @@ func (m *Mirror) Read(ctx context.Context, communityID int64, want store.GrantsH
 		return nil
 	}
 	value, err := l.get(ctx, key(communityID))
-	m.breaker.leave(as, m.judge(ctx, err))
+	fared := m.judge(ctx, err)
+	m.breaker.leave(as, fared)
 	switch {
-	case err != nil && !isWrongType(err):
+	case fared == unknown:
 		return nil
 	case err != nil || len(value) == 0 || len(value) > maxSize || sha256.Sum256(value) != want:
+		// Also when there was no answer in time: somebody may have put something there that takes too long to read.
 		m.Changed(communityID)
 		return nil
 	}

@@ -170,7 +170,7 @@ func (s *Server) run() error {
 		}
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("Redis does not answer: %w; it says:\n%s", err, log)
+			return fmt.Errorf("no answer: %w; Redis says:\n%s", err, log)
 		}
 	}
 }
