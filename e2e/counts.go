@@ -2,6 +2,8 @@
 
 package e2e
 
+import "time"
+
 // How long each story is told by "go test ./...". counts_hold.go has the lengths at which the claims are made.
 const (
 	hold = false
@@ -16,6 +18,11 @@ const (
 	refreshRaces    = 20  // of a refresh with logout-all
 	commandRounds   = 2
 	doubleStarts    = 2
+	demotions       = 9    // of two admins by each other
+	bulkRows        = 1000 // of one bulk
+	mirrored        = 20   // communities whose lists are in Redis
+	redisChecks     = 100  // in each state of Redis
+	meddleEvery     = 20 * time.Millisecond
 	loginMemory     = "64" // KiB of one hash where the time of a login is looked at
 	loginIterations = "1"
 )

@@ -2,6 +2,8 @@
 
 package e2e
 
+import "time"
+
 // The lengths at which the claims are made; counts.go says what each constant is.
 const (
 	hold = true
@@ -16,6 +18,11 @@ const (
 	refreshRaces    = 1000
 	commandRounds   = 50
 	doubleStarts    = 20
+	demotions       = 1000
+	bulkRows        = 100_000
+	mirrored        = 1100 // more than are remembered
+	redisChecks     = 10_000
+	meddleEvery     = time.Second
 	loginMemory     = "19456" // the default
 	loginIterations = "2"
 )

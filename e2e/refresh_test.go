@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,11 +15,11 @@ func eachEngine(t *testing.T, story func(t *testing.T, s *server)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		story(t, serve(t, setup{env: append(cheap, unlimited), args: quiet}))
+		story(t, serve(t, setup{env: slices.Concat(cheap, withAdmin, []string{unlimited}), args: quiet}))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		story(t, serve(t, setup{env: append(cheap, unlimited), args: append([]string{"--database", pgtest.Database(t)}, quiet...)}))
+		story(t, serve(t, setup{env: slices.Concat(cheap, withAdmin, []string{unlimited}), args: append([]string{"--database", pgtest.Database(t)}, quiet...)}))
 	})
 }
 

@@ -195,7 +195,7 @@ func (c *check) because(e access.Explanation) string {
 
 // line is one labelled line, its text in a column of its own.
 func (c *check) line(w io.Writer, label, text string) {
-	fmt.Fprintf(w, "  %-9s  %s\n", label, text)
+	fmt.Fprintf(w, "  %-10s  %s\n", label, text)
 }
 
 func (c *check) why(w io.Writer, e access.Explanation) {
@@ -203,7 +203,9 @@ func (c *check) why(w io.Writer, e access.Explanation) {
 		c.line(w, "roles", listed(e.Roles))
 	}
 	for _, via := range e.Via {
-		c.line(w, "by", through(via))
+		if via.Line != rbac.Everything || via.Permission == rbac.Everything { // whoever holds everything need not be told of each thing
+			c.line(w, "by", through(via))
+		}
 	}
 	if e.Missing != "" {
 		c.line(w, "missing", e.Missing)
@@ -218,15 +220,14 @@ func through(v access.Via) string {
 	if v.Permission == rbac.Everything {
 		text = fmt.Sprintf("role %s, which holds everything (*)", v.Role)
 	}
-	source := v.Role
-	if len(v.Path) > 1 {
-		source = v.Path[len(v.Path)-1]
-		text += ", inherited through " + strings.Join(v.Path, " ← ")
+	switch {
+	case v.Line == "":
+		return text + " by the community's own list: a custom or edited role, or an earlier policy"
+	case len(v.Path) > 1:
+		text += fmt.Sprintf(", inherited %s, by the line %q of %s", strings.Join(v.Path, " ← "), v.Line, v.Path[len(v.Path)-1])
+	default:
+		text += fmt.Sprintf(" by its line %q", v.Line)
 	}
-	if v.Line == "" {
-		return text + ", by the community's own list: a custom or edited role, or an earlier policy"
-	}
-	text += fmt.Sprintf(", by the line %q of %s", v.Line, source)
 	if v.Implied {
 		text += ", which gives _any and with it _own"
 	}
@@ -240,12 +241,12 @@ func (c *check) hint(w io.Writer, e access.Explanation) {
 		c.line(w, "note", "the policy's catalogue has no such permission, so only a role with * permits it; is it spelt as meant?")
 		return
 	}
-	if len(e.GivenBy) == 0 {
-		return
+	less := slices.DeleteFunc(slices.Clone(e.GivenBy), func(role string) bool { return role == rbac.Admin })
+	switch {
+	case len(less) == 0: // nobody is to be made an admin for want of one permission
+	case e.Scope == rbac.ScopePlatform:
+		c.line(w, "to give it", fmt.Sprintf("propusk user change-role %s %s", c.user.Email, less[0]))
+	default:
+		c.line(w, "to give it", fmt.Sprintf("propusk community grant %s %s %s", c.where.Slug, c.user.Email, less[0]))
 	}
-	if e.Scope == rbac.ScopePlatform {
-		c.line(w, "to give it", fmt.Sprintf("propusk user change-role %s %s", c.user.Email, e.GivenBy[0]))
-		return
-	}
-	c.line(w, "to give it", fmt.Sprintf("propusk community grant %s %s %s", c.where.Slug, c.user.Email, e.GivenBy[0]))
 }

@@ -21,7 +21,7 @@ func communityGrantCommand() *cobra.Command {
 		Long: "Give somebody one more role in a community. Who is no member becomes one, with exactly that role and without the default roles.\n\n" +
 			memberHelp,
 		Example: `  propusk community grant night-owls anna@example.org editor`,
-	}, "granted", "has the role already", (*community.Service).AddRole)
+	}, "granted", "has the", (*community.Service).AddRole)
 }
 
 func communityRevokeCommand() *cobra.Command {
@@ -30,12 +30,12 @@ func communityRevokeCommand() *cobra.Command {
 		Long: "Take one role from a member of a community. Who has none left is still a member. The last active admin of a community stays one:\n" +
 			"make somebody else an admin there first.\n\n" + memberHelp,
 		Example: `  propusk community revoke night-owls anna@example.org editor`,
-	}, "revoked", "does not have the role", (*community.Service).RemoveRole)
+	}, "revoked", "has no", (*community.Service).RemoveRole)
 }
 
 // memberChange is one act upon one role of one person.
 type memberChange struct {
-	// done says what happened, idle why nothing did.
+	// done says what happened, idle what was so already.
 	done, idle string
 	act        func(*community.Service, context.Context, propusk.Pass, int64, string, string) (propusk.Membership, error)
 }
@@ -73,7 +73,7 @@ func (c memberChange) run(ctx context.Context, w io.Writer, a *app.App, where pr
 	case !member:
 		fmt.Fprintf(w, "admitted: %s is a member of %s now", user.Email, place(where))
 	case slices.Equal(before, is.Roles):
-		fmt.Fprintf(w, "nothing changed: %s %s %s in %s", user.Email, c.idle, role, place(where))
+		fmt.Fprintf(w, "nothing changed: %s %s role %s in %s already", user.Email, c.idle, role, place(where))
 	default:
 		fmt.Fprintf(w, "%s: %s, %s in %s", c.done, user.Email, role, place(where))
 	}

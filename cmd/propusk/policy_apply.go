@@ -183,7 +183,10 @@ func name(change community.PolicyChange) string {
 }
 
 func members(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "nobody"
+	case 1:
 		return "1 member"
 	}
 	return fmt.Sprintf("%d members", n)
@@ -214,9 +217,9 @@ func (p *application) printRole(role community.RoleChange) {
 	case role.Added:
 		fmt.Fprintf(p.out, "  + %s: a new role, with %d permissions\n", role.Role, len(role.Gains))
 	case role.Removed:
-		fmt.Fprintf(p.out, "  - %s: the role goes, with %d permissions; %s\n", role.Role, len(role.Loses), members(role.Members))
+		fmt.Fprintf(p.out, "  - %s: the role goes, with %d permissions, held by %s\n", role.Role, len(role.Loses), members(role.Members))
 	default:
-		fmt.Fprintf(p.out, "  %s, %s\n", role.Role, members(role.Members))
+		fmt.Fprintf(p.out, "  %s, held by %s\n", role.Role, members(role.Members))
 		for _, permission := range role.Gains {
 			fmt.Fprintf(p.out, "    + %s\n", permission)
 		}

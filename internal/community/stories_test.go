@@ -157,11 +157,11 @@ const demotions = 10
 
 func TestTwoAdminsCannotDemoteEachOther(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(w *world) { TwoAdmins(w, demotions) })
+	onEngines(t, func(w *world) { twoAdmins(w, demotions) })
 }
 
-// TwoAdmins races two admins of one community, on every path by which one can lose the role.
-func TwoAdmins(w *world, rounds int) {
+// twoAdmins races two admins of one community, on every path by which one can lose the role.
+func twoAdmins(w *world, rounds int) {
 	anna, boris := w.person("Anna"), w.person("Boris")
 	id := w.founds(anna, "owls")
 	w.give(id, boris, "admin")
