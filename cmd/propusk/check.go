@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +81,7 @@ func (c *check) answer(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return misasked(err)
 	}
-	if err := c.settle(ctx, &e); err != nil {
+	if err := c.settle(ctx, e); err != nil {
 		return err
 	}
 	answer, may := "allowed", "may"
@@ -112,60 +111,16 @@ func misasked(err error) error {
 	return errors.Join(faults...)
 }
 
-// settle fills in what a decision does not tell: the default community it was about, and, to the operator, who may know of every community,
-// what a person who is no member there would need.
-func (c *check) settle(ctx context.Context, e *access.Explanation) error {
-	if e.Scope == rbac.ScopePlatform {
-		return nil
-	}
-	if c.where.ID == 0 && c.a.Access.DefaultCommunity != 0 {
+// settle fills in the default community, if that is what the decision was about.
+func (c *check) settle(ctx context.Context, e access.Explanation) error {
+	if e.Scope == rbac.ScopeCommunity && c.where.ID == 0 && c.a.Access.DefaultCommunity != 0 {
 		found, err := c.a.Communities.Get(ctx, c.a.Operator(), c.a.Access.DefaultCommunity)
 		if err != nil {
 			return fmt.Errorf("--default-community: %w", err)
 		}
 		c.where = found.Community
 	}
-	if e.Reason != rbac.ReasonNotMember {
-		return nil
-	}
-	givenBy, err := c.wouldGive(ctx)
-	e.Missing, e.GivenBy = c.q.Permission, givenBy
-	return err
-}
-
-// wouldGive are the available roles that would make the answer a yes.
-func (c *check) wouldGive(ctx context.Context) ([]string, error) {
-	roles, err := c.a.Communities.Roles(ctx, c.a.Operator(), c.where.ID)
-	if err != nil {
-		return nil, err
-	}
-	lists := make(map[string][]string, len(roles))
-	for _, role := range roles {
-		lists[role.ID] = role.Permissions
-	}
-	text, err := json.Marshal(lists)
-	if err != nil {
-		return nil, err
-	}
-	grants, err := rbac.DecodeGrants(text)
-	if err != nil {
-		return nil, err
-	}
-	permission, err := rbac.ParsePermission(c.q.Permission)
-	return slices.DeleteFunc(slices.Clone(c.where.AvailableRoles), func(role string) bool {
-		return !grants.Decide([]string{role}, permission, c.ownership()).Allowed
-	}), err
-}
-
-func (c *check) ownership() rbac.Ownership {
-	switch c.owner.UserID {
-	case "":
-		return rbac.OwnerUnknown
-	case c.user.UserID:
-		return rbac.OwnerSelf
-	default:
-		return rbac.OwnerOther
-	}
+	return nil
 }
 
 func (c *check) here(e access.Explanation) string {
@@ -203,9 +158,7 @@ func (c *check) why(w io.Writer, e access.Explanation) {
 		c.line(w, "roles", listed(e.Roles))
 	}
 	for _, via := range e.Via {
-		if via.Line != rbac.Everything || via.Permission == rbac.Everything { // whoever holds everything need not be told of each thing
-			c.line(w, "by", through(via))
-		}
+		c.line(w, "by", through(via))
 	}
 	if e.Missing != "" {
 		c.line(w, "missing", e.Missing)

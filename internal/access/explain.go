@@ -18,8 +18,8 @@ type Explanation struct {
 	Roles []string
 	// Via is every way in which they give the permission, or a wider one that decides.
 	Via []Via
-	// Missing is the permission that would have been needed, and GivenBy the available roles that would give it; both empty when it is allowed
-	// or the user is no member.
+	// Missing is the permission that would have been needed, and GivenBy the available roles that would give it; both empty when it is allowed,
+	// and when the user is no member and the caller no platform admin.
 	Missing string
 	GivenBy []string
 }
@@ -56,7 +56,7 @@ func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q Question) 
 			e.Via = append(e.Via, via(standing.Grants, policy, role, f)...)
 		}
 	}
-	known := f.platform || f.pass.Member || f.pass.PlatformAdmin
+	known := f.platform || f.pass.Member || (caller.PlatformAdmin && f.pass.Community.ID != 0)
 	if !e.Allowed && f.active && known {
 		e.Missing = f.permission.String()
 		e.GivenBy = slices.DeleteFunc(slices.Clone(offered), func(role string) bool {
@@ -82,6 +82,9 @@ func via(grants *rbac.Grants, policy rbac.Policy, role string, f finding) []Via 
 	for _, held := range grants.Permissions(role) {
 		if !decides(held, f) {
 			continue
+		}
+		if len(ways) > 0 && ways[0].Permission == rbac.Everything {
+			break // all else is in it
 		}
 		sources := explained(policy, role, held)
 		for _, source := range sources {

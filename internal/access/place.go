@@ -88,7 +88,9 @@ func (s *Service) report(found store.Place, grants *rbac.Grants, user propusk.Us
 }
 
 // Compiled is what the roles of a community permit.
-func (s *Service) Compiled(r store.Reader, c propusk.Community) (*rbac.Grants, error) { return s.compiled(r, c, nil) }
+func (s *Service) Compiled(r store.Reader, c propusk.Community) (*rbac.Grants, error) {
+	return s.compiled(r, c, nil)
+}
 
 // compiled reads compiled lists once: they never change under their hash.
 func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(store.GrantsHash) []byte) (*rbac.Grants, error) {

@@ -99,7 +99,7 @@ func Layout() Map {
 		// Test files link into no program, and stand on a real database or a whole server instead of a fake one: they may also
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
-			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", "internal/session", "internal/access",
+			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", services,
 				"internal/config", "internal/app", "internal/apptest", "internal/pgtest", "internal/redistest", "decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},

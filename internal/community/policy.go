@@ -27,8 +27,8 @@ type PolicyChange struct {
 	Slug        string
 	// Roles are those that change; empty when the community has the policy already.
 	Roles []RoleChange
-	// Kept are roles of the community's own that survive.
-	Kept []string
+	// Kept are roles of the community's own that survive, Reverted those of the policy that the community had edited.
+	Kept, Reverted []string
 	// Settings are the lists afterwards.
 	Settings Settings
 	// Stripped is how many members lose a role that is no more, or would.
@@ -40,7 +40,7 @@ type PolicyChange struct {
 // ApplyPolicy compiles the server's policy into a community that was compiled from another, or with edited roles. Roles of the community's own
 // survive, without permissions that are no longer in the catalogue; edited ones return to the policy. Roles that the policy no longer has go;
 // while members hold one it is refused unless strip says to take it from them. A dry run tells who would gain and lose what, and changes
-// nothing. It needs policy:apply and "*" there. NotFound, Forbidden, Conflict (roles_in_use).
+// nothing; so does a refusal for roles that are in use. It needs policy:apply and "*" there. NotFound, Forbidden, Conflict (roles_in_use).
 func (s *Service) ApplyPolicy(ctx context.Context, caller propusk.Pass, id int64, dryRun, strip bool) (change PolicyChange, err error) {
 	if dryRun {
 		err = s.Store.View(ctx, func(r store.Reader) error {
@@ -64,13 +64,20 @@ func (s *Service) ApplyPolicy(ctx context.Context, caller propusk.Pass, id int64
 			return err
 		}
 		change = plan.change
-		change.Applied = true
-		return s.carryOut(tx, me, plan, &change, strip)
+		if change.none(me.Community) {
+			return nil
+		}
+		return s.carryOut(tx, me, plan, strip)
 	})
-	if err == nil {
+	if change.Applied = err == nil; change.Applied {
 		s.changed(id)
 	}
 	return change, err
+}
+
+// none reports whether the community has the policy already.
+func (c PolicyChange) none(is propusk.Community) bool {
+	return len(c.Roles) == 0 && len(c.Reverted) == 0 && slices.Equal(c.Settings.AvailableRoles, is.AvailableRoles)
 }
 
 func (s *Service) mayApply(r store.Reader, caller propusk.Pass, id int64) (propusk.Pass, error) {
@@ -86,7 +93,6 @@ type applying struct {
 	change PolicyChange
 	grants *rbac.Grants
 	custom []store.RoleRow
-	edited []string
 	gone   []string
 }
 
@@ -98,7 +104,7 @@ func (s *Service) plan(r store.Reader, me propusk.Pass) (applying, error) {
 	plan := applying{change: PolicyChange{CommunityID: me.Community.ID, Slug: me.Community.Slug}, grants: s.Grants}
 	for _, row := range own {
 		if !row.Custom {
-			plan.edited = append(plan.edited, row.ID)
+			plan.change.Reverted = append(plan.change.Reverted, row.ID)
 			continue
 		}
 		if plan.grants, err = s.carryOver(plan.grants, &row); err != nil {
@@ -168,11 +174,12 @@ func (a *applying) settle(c propusk.Community, was *rbac.Grants, policy rbac.Pol
 	}
 }
 
-func (s *Service) carryOut(tx store.Tx, me propusk.Pass, plan applying, change *PolicyChange, strip bool) (err error) {
-	if change.Stripped, err = s.strip(tx, me, plan.gone, strip); err != nil {
+func (s *Service) carryOut(tx store.Tx, me propusk.Pass, plan applying, strip bool) error {
+	change := plan.change
+	if _, err := s.strip(tx, me, plan.gone, strip); err != nil {
 		return err
 	}
-	for _, role := range plan.edited {
+	for _, role := range change.Reverted {
 		if err := tx.DeleteCommunityRole(me.Community.ID, role); err != nil {
 			return err
 		}

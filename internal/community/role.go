@@ -154,9 +154,16 @@ func inUse(lists []store.RoleList, roles []string) error {
 	}
 	return &propusk.Error{
 		Kind: propusk.Conflict, Code: "roles_in_use",
-		Message: fmt.Sprintf("%d members hold %s: change their roles first, or say on_in_use: strip to take it from them",
-			members, strings.Join(roles, " or ")),
+		Message: fmt.Sprintf("%s: held by %s; change their roles first, or say on_in_use: strip to take it from them",
+			strings.Join(roles, ", "), count(members)),
 	}
+}
+
+func count(members int) string {
+	if members == 1 {
+		return "1 member"
+	}
+	return fmt.Sprintf("%d members", members)
 }
 
 // Roles lists the roles of a community: those of the policy in its order, then others by id. It needs member:read. NotFound, Forbidden.

@@ -202,7 +202,7 @@ func TestShrinkingWhatIsAvailable(t *testing.T) {
 		to := community.Settings{AvailableRoles: []string{"reader", "editor", "admin"}, DefaultRoles: []string{"reader"}}
 		_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, to, false)
 		w.refused(err, "roles_in_use")
-		if !strings.Contains(fmt.Sprint(err), "1 members") {
+		if !strings.Contains(fmt.Sprint(err), "held by 1 member") {
 			t.Errorf("the count is not told: %v", err)
 		}
 		_, err = w.Communities.SetRoleSettings(w.ctx(), anna, id, to, true)

@@ -50,7 +50,7 @@ func toAPIKey(k access.Key) APIKey {
 type newAPIKey struct {
 	Body struct {
 		Name        string   `json:"name" minLength:"1" maxLength:"400" doc:"What it is for" example:"web site"`
-		Permissions []string `json:"permissions" minItems:"1" maxItems:"100" nullable:"false" doc:"What it may at most do: permissions of the platform or of communities, or * alone for all that you may" example:"[\"access:check\"]"`
+		Permissions []string `json:"permissions" minItems:"1" maxItems:"100" doc:"What it may at most do: permissions of the platform or of communities, or * alone for all that you may" example:"[\"access:check\"]"`
 		ExpiresIn   int64    `json:"expires_in,omitempty" minimum:"60" maximum:"315360000" doc:"Seconds it is good for; until it is revoked when left out"`
 	}
 }

@@ -34,7 +34,7 @@ type BulkAssignment struct {
 // BulkBody is what a bulk is sent as.
 type BulkBody struct {
 	Mode    string           `json:"mode" enum:"add,replace" doc:"add: beside the roles that a member has; replace: exactly these"`
-	Members []BulkAssignment `json:"members" maxItems:"100000" nullable:"false"`
+	Members []BulkAssignment `json:"members" maxItems:"100000"`
 }
 
 // BulkResult is what became of one row.

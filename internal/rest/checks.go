@@ -29,13 +29,15 @@ type Decision struct {
 	Reason  string `json:"reason" enum:"role,own,platform_admin,missing_permission,not_owner,not_member,community_required,inactive"`
 }
 
-func toDecision(d rbac.Decision) Decision { return Decision{Allowed: d.Allowed, Reason: string(d.Reason)} }
+func toDecision(d rbac.Decision) Decision {
+	return Decision{Allowed: d.Allowed, Reason: string(d.Reason)}
+}
 
 type question struct{ Body Question }
 
 type questions struct {
 	Body struct {
-		Checks []Question `json:"checks" minItems:"1" maxItems:"1000" nullable:"false"`
+		Checks []Question `json:"checks" minItems:"1" maxItems:"1000"`
 	}
 }
 

@@ -77,7 +77,7 @@ type admission struct {
 type memberRoles struct {
 	MemberPath
 	Body struct {
-		Roles []string `json:"roles" maxItems:"100" nullable:"false" example:"[\"reader\",\"author\"]"`
+		Roles []string `json:"roles" maxItems:"100" example:"[\"reader\",\"author\"]"`
 	}
 }
 

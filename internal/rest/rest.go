@@ -49,9 +49,10 @@ const (
 	bodyReadTimeout = 10 * time.Second
 )
 
-// useStrictHuma sets huma's package-wide switches; it has no others.
+// useStrictHuma sets huma's package-wide switches: no key in another case, no list that is null, no error that repeats a value.
 var useStrictHuma = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
 	huma.NewErrorWithContext = newProblemOf
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return newProblemOf(nil, status, message, errs...)

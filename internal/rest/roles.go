@@ -43,7 +43,7 @@ type newRole struct {
 		Name        string   `json:"name" minLength:"1" maxLength:"400"`
 		Description string   `json:"description,omitempty" maxLength:"4000"`
 		Icon        string   `json:"icon,omitempty" maxLength:"256"`
-		Permissions []string `json:"permissions" maxItems:"2000" nullable:"false" doc:"Concrete ones of the catalogue; x_own is added for every x_any" example:"[\"shout:read\",\"shout:update_any\"]"`
+		Permissions []string `json:"permissions" maxItems:"2000" doc:"Concrete ones of the catalogue; x_own is added for every x_any" example:"[\"shout:read\",\"shout:update_any\"]"`
 	}
 }
 
@@ -77,8 +77,8 @@ type RoleSettings struct {
 type newSettings struct {
 	CommunityPath
 	Body struct {
-		AvailableRoles []string `json:"available_roles" maxItems:"100" nullable:"false"`
-		DefaultRoles   []string `json:"default_roles" maxItems:"100" nullable:"false"`
+		AvailableRoles []string `json:"available_roles" maxItems:"100"`
+		DefaultRoles   []string `json:"default_roles" maxItems:"100"`
 		OnInUse        string   `json:"on_in_use,omitempty" enum:"strip" doc:"strip: take roles that are no longer available from the members who hold them"`
 	}
 }
@@ -96,6 +96,7 @@ type PolicyChange struct {
 	Applied  bool         `json:"applied" doc:"False for a dry run"`
 	Roles    []RoleChange `json:"roles" doc:"The roles that change; none when the community has the policy already"`
 	Kept     []string     `json:"kept" doc:"Roles of the community's own, which survive"`
+	Reverted []string     `json:"reverted" doc:"Roles of the policy that the community had edited"`
 	Stripped int          `json:"stripped" doc:"How many members lose a role that is no more"`
 	RoleSettings
 }
@@ -112,7 +113,7 @@ type RoleChange struct {
 
 func toPolicyChange(c community.PolicyChange) PolicyChange {
 	out := PolicyChange{
-		Applied: c.Applied, Roles: make([]RoleChange, len(c.Roles)), Kept: list(c.Kept), Stripped: c.Stripped, RoleSettings: toSettings(c.Settings),
+		Applied: c.Applied, Roles: make([]RoleChange, len(c.Roles)), Kept: list(c.Kept), Reverted: list(c.Reverted), Stripped: c.Stripped, RoleSettings: toSettings(c.Settings),
 	}
 	for i, r := range c.Roles {
 		out.Roles[i] = RoleChange{

@@ -222,7 +222,6 @@ func statementOf(t *testing.T, e engine, beginning string) string {
 	return beginning + statement
 }
 
-
 // The two ways to search find the same, and what they find is what a naive search finds.
 func TestWaysToSearchAgree(t *testing.T) {
 	texts := rapid.StringOfN(rapid.SampledFrom([]rune("abАё -.'\"%_*\\1")), 0, 8, -1)

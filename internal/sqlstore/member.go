@@ -14,7 +14,7 @@ import (
 
 const memberColumns = `m.community_id, m.roles, f.author_id IS NOT NULL, m.joined_at, ` + userColumns
 
-// fromMember completes a community_author m.
+// joinMember completes a community_author m.
 const joinMember = ` JOIN author ON author.id = m.author_id
 	LEFT JOIN community_follower AS f ON f.community_id = m.community_id AND f.author_id = m.author_id`
 
@@ -86,7 +86,7 @@ func (r reader) memberPage(communityID int64, list *string, part span) ([]propus
 	}
 	page, err := many(r, scanMember, `
 		WITH page AS MATERIALIZED (SELECT id FROM community_author WHERE community_id = $1`+where+` ORDER BY `+order+` LIMIT $2 OFFSET $3)
-		SELECT `+memberColumns+` FROM page JOIN community_author AS m ON m.id = page.id`+joinMember+` ORDER BY m.id`, args...)
+		SELECT `+memberColumns+` FROM page CROSS JOIN community_author AS m`+joinMember+` WHERE m.id = page.id ORDER BY m.id`, args...)
 	return page, err
 }
 

@@ -139,7 +139,7 @@ func (r reader) findAnywhere(f store.MemberFilter, term string, lists any) ([]fo
 	return many(r, scanFound, text+` LIMIT $3`, args...)
 }
 
-// membersByID are memberships in that order.
+// membersByID are memberships in that order. With CROSS JOIN SQLite looks up each, and does not walk all members for it.
 func (r reader) membersByID(communityID int64, wanted []foundMember) ([]propusk.Membership, error) {
 	if len(wanted) == 0 {
 		return nil, nil
@@ -153,6 +153,6 @@ func (r reader) membersByID(communityID int64, wanted []foundMember) ([]propusk.
 		return nil, err
 	}
 	return many(r, scanMember, `SELECT `+memberColumns+` FROM `+r.elements(`$2`, `bigint`)+` AS wanted
-		JOIN community_author AS m ON m.id = wanted.v`+joinMember+`
-		WHERE m.community_id = $1 ORDER BY wanted.n`, communityID, list)
+		CROSS JOIN community_author AS m`+joinMember+`
+		WHERE m.id = wanted.v AND m.community_id = $1 ORDER BY wanted.n`, communityID, list)
 }
