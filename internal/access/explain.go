@@ -42,28 +42,39 @@ func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q Question) 
 	if err != nil {
 		return Explanation{}, err
 	}
-	f := found[0]
-	e := Explanation{Decision: f.decide(), Scope: rbac.ScopeCommunity, Roles: f.pass.Local.Roles}
-	standing, policy, offered := f.pass.Local, s.Policy, f.pass.Community.AvailableRoles
-	if f.platform {
-		standing, policy, offered = f.pass.Platform, s.PlatformPolicy, s.Platform.Roles()
-		e.Scope, e.Roles = rbac.ScopePlatform, standing.Roles
-	} else if policy, err = s.policyOf(s.Store.Now(ctx), f.pass.Community); err != nil {
-		return Explanation{}, err
+	if found[0].platform {
+		return explain(found[0], from{rbac.ScopePlatform, found[0].pass.Platform, s.PlatformPolicy, s.Platform.Roles(), true}), nil
 	}
+	place := found[0].pass
+	policy, err := s.policyOf(s.Store.Now(ctx), place.Community)
+	known := place.Member || (caller.PlatformAdmin && place.Community.ID != 0)
+	return explain(found[0], from{rbac.ScopeCommunity, place.Local, policy, place.Community.AvailableRoles, known}), err
+}
+
+// from is what a decision is explained from.
+type from struct {
+	scope    rbac.Scope
+	standing propusk.Standing
+	policy   rbac.Policy
+	// offered are roles that could be given, known whether the caller may hear of them.
+	offered []string
+	known   bool
+}
+
+func explain(f finding, from from) Explanation {
+	e := Explanation{Decision: f.decide(), Scope: from.scope, Roles: from.standing.Roles}
 	for _, role := range e.Roles {
 		if f.active {
-			e.Via = append(e.Via, via(standing.Grants, policy, role, f)...)
+			e.Via = append(e.Via, via(from.standing.Grants, from.policy, role, f)...)
 		}
 	}
-	known := f.platform || f.pass.Member || (caller.PlatformAdmin && f.pass.Community.ID != 0)
-	if !e.Allowed && f.active && known {
+	if !e.Allowed && f.active && from.known {
 		e.Missing = f.permission.String()
-		e.GivenBy = slices.DeleteFunc(slices.Clone(offered), func(role string) bool {
-			return !standing.Grants.Decide([]string{role}, f.permission, f.owner).Allowed
+		e.GivenBy = slices.DeleteFunc(slices.Clone(from.offered), func(role string) bool {
+			return !from.standing.Grants.Decide([]string{role}, f.permission, f.owner).Allowed
 		})
 	}
-	return e, nil
+	return e
 }
 
 // policyOf is the policy without the roles of which a community has a list of its own.
