@@ -84,7 +84,7 @@ func paste(t *testing.T, blocks [][]string) {
 		t.Fatal(err)
 	}
 	for _, unwanted := range []string{"malformed_request", "invalid_input", "unsupported_media_type", "no_such_route", "missing_permission"} {
-		if strings.Contains(string(answers), unwanted) {
+		if strings.Contains(string(answers), `"code":"`+unwanted+`"`) {
 			t.Errorf("a command of the page was answered %s:\n%s", unwanted, answers)
 		}
 	}

@@ -1,6 +1,7 @@
 package rbac_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -156,4 +157,40 @@ func FuzzPatternMatches(f *testing.F) {
 			t.Fatalf("%s reaches %s (class %d): %t, want %t", pattern, text, c, got, want)
 		}
 	})
+}
+
+// TestTheMatcherAgreesWithTheNaiveOne throws pairs at both, made of few words so that many match.
+func TestTheMatcherAgreesWithTheNaiveOne(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	word := func(words ...string) string { return words[random.IntN(len(words))] }
+	matched := 0
+	for range pairs {
+		pattern, text := word("*", "shout", "chat"), word("shout", "chat")
+		if random.IntN(3) > 0 {
+			pattern += ":" + word("*", "LIKE", "PROOF")
+		}
+		if random.IntN(3) > 0 {
+			text += ":" + word("LIKE", "PROOF")
+		}
+		if random.IntN(20) > 0 {
+			pattern += ":" + word("*", "read", "update_own", "update_any")
+		}
+		text += ":" + word("read", "update_own", "update_any", "x"+string(rune('a'+random.IntN(26))))
+		p, err := rbac.ParsePattern(pattern)
+		if err != nil {
+			continue
+		}
+		class := rbac.Class(random.IntN(3))
+		got := p.Matches(rbac.MustPermission(text), class)
+		if want := naiveMatches(pattern, text, class); got != want {
+			t.Fatalf("%s reaches %s (class %d): %t, want %t", pattern, text, class, got, want)
+		}
+		if got {
+			matched++
+		}
+	}
+	if matched < pairs/100 {
+		t.Errorf("only %d of %d pairs match", matched, pairs)
+	}
 }
