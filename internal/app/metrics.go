@@ -20,7 +20,7 @@ func (a *App) metrics() *rest.Metrics {
 	counter := func(name, help string, read func() uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(read()) })
 	}
-	return rest.NewMetrics(
+	all := []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("propusk_hashing_slots_busy", "Passwords being hashed now.", func() float64 { return float64(a.Hasher.Stats().Busy) }),
 		gauge("propusk_hashing_waiting", "Callers waiting for a hashing slot.", func() float64 { return float64(a.Hasher.Stats().Waiting) }),
@@ -31,7 +31,15 @@ func (a *App) metrics() *rest.Metrics {
 		counter("propusk_sql_commits_total", "Committed transactions.", func() uint64 { return a.Store.Stats().Commits }),
 		counter("propusk_sql_updates_total", "Changes that those transactions held.", func() uint64 { return a.Store.Stats().Updates }),
 		gauge("propusk_sessions", "Sessions in the database; -1 when it could not be read.", a.countSessions),
-	)
+	}
+	if a.Mirror != nil {
+		all = append(all,
+			counter("propusk_redis_reads_total", "Lists of permissions that were asked of Redis.", func() uint64 { return a.Mirror.Stats().Reads }),
+			counter("propusk_redis_hits_total", "Those that Redis had as the database names them.", func() uint64 { return a.Mirror.Stats().Hits }),
+			counter("propusk_redis_failures_total", "Questions that Redis did not answer in time.", func() uint64 { return a.Mirror.Stats().Failures }),
+			counter("propusk_redis_writes_total", "Keys that were written or removed.", func() uint64 { return a.Mirror.Stats().Writes }))
+	}
+	return rest.NewMetrics(all...)
 }
 
 func (a *App) countSessions() float64 {
