@@ -110,7 +110,7 @@ type Pass struct {
 	KeyID string
 	// Platform is what the user holds above all communities.
 	Platform Standing
-	// PlatformAdmin passes every check in every existing community, within the limit of an API key.
+	// PlatformAdmin passes every check in every existing community. It is false for an API key that has a limit, whoever issued it.
 	PlatformAdmin bool
 	// Community is where the request acts; one without an ID is none.
 	Community Community
@@ -132,7 +132,7 @@ func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Deci
 		return rbac.Decision{Reason: rbac.ReasonNotMember}
 	case decision.Allowed:
 		return decision
-	case p.PlatformAdmin:
+	case p.Anywhere():
 		if decision = p.power().Decide(permission, owner); decision.Allowed {
 			decision.Reason = rbac.ReasonPlatformAdmin
 		}
@@ -143,6 +143,10 @@ func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Deci
 	return decision
 }
 
+// Anywhere reports whether the pass reaches into every community, because its account is a platform admin's. What it may do there the limit of
+// an API key still bounds.
+func (p Pass) Anywhere() bool { return p.Platform.Grants.All(p.Platform.Roles) }
+
 // Covers reports whether the pass permits acting, where it acts, upon somebody with those roles, or giving them: all that they permit is held.
 func (p Pass) Covers(roles []string) bool { return p.power().Covers(roles) }
 
@@ -152,7 +156,7 @@ func (p Pass) Missing(permissions []string) []string { return p.power().Missing(
 // power is what the pass may act with where it acts: a platform admin has the power of the community's admin.
 func (p Pass) power() Standing {
 	local := p.Local
-	if p.PlatformAdmin {
+	if p.Anywhere() {
 		local.Roles = []string{rbac.Admin}
 	}
 	return local

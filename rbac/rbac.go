@@ -24,6 +24,10 @@ const (
 	// MaxPatterns is how many permissions the roles of a policy may list, all
 	// own lists taken together.
 	MaxPatterns = 5000
+	// MaxRolesLen is the length of the longest list of roles one member may
+	// have, written as [FormatRoles] does, in bytes. Databases keep it in an
+	// index.
+	MaxRolesLen = 2500
 	// MaxNameLen and MaxDescriptionLen bound the texts of a role, in characters.
 	MaxNameLen        = 100
 	MaxDescriptionLen = 1000

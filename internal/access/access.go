@@ -33,8 +33,9 @@ type Service struct {
 	Now    func() time.Time
 	Random io.Reader
 
-	grants grantsMemory
-	used   usedKeys
+	grants   grantsMemory
+	used     usedKeys
+	reported reported
 }
 
 // Inspect tells what the bearer of an access token, or of an API key, may do now. Unauthenticated: invalid_token, token_expired,
@@ -91,6 +92,14 @@ func (s *Service) SignedIn(r store.Reader, caller propusk.Pass) (propusk.Pass, e
 	return s.Again(r, caller)
 }
 
+// InPerson refuses API keys with a limit where no permission is asked for, which the limit could be held against: coming, going and following.
+func InPerson(me propusk.Pass) error {
+	if me.Operator || me.Platform.Limit != nil {
+		return SessionRequired()
+	}
+	return nil
+}
+
 // SessionRequired refuses an API key where only somebody who logged in may act.
 func SessionRequired() error {
 	return &propusk.Error{
@@ -127,6 +136,10 @@ func (s *Service) pass(user propusk.User, live propusk.Session) propusk.Pass {
 	return propusk.Pass{User: user, Session: live, Platform: platform, PlatformAdmin: platform.Everything()}
 }
 
+// standing is what a platform role permits. Nobody has none.
 func (s *Service) standing(role string) propusk.Standing {
+	if role == "" {
+		return propusk.Standing{Grants: s.Platform}
+	}
 	return propusk.Standing{Roles: []string{role}, Grants: s.Platform}
 }

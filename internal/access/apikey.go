@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,8 @@ type NewKey struct {
 }
 
 // IssueKey makes a key for a service and returns its secret, which cannot be seen again. A key belongs to its issuer: it never permits more
-// than the issuer may at the moment of use, and dies with the account. It needs api_key:manage and a session. Forbidden, Invalid, Conflict.
+// than the issuer may at the moment of use, and dies with the account. It needs api_key:manage and a session. Forbidden, Invalid, Conflict
+// (too_many_api_keys).
 func (s *Service) IssueKey(ctx context.Context, caller propusk.Pass, in NewKey) (key Key, secret string, err error) {
 	row, err := s.newKey(in)
 	if err != nil {
@@ -65,6 +67,9 @@ func (s *Service) IssueKey(ctx context.Context, caller propusk.Pass, in NewKey) 
 		}
 		if err := s.holdsAll(me, row.Permissions); err != nil {
 			return err
+		}
+		if kept, _, err := tx.APIKeys(maxKeys); err != nil || len(kept) == maxKeys {
+			return cmp.Or(err, tooManyKeys())
 		}
 		key = Key{APIKey: row, Issuer: me.User}
 		key.IssuerID = me.User.ID
@@ -128,7 +133,7 @@ func (s *Service) mayManage(r store.Reader, caller propusk.Pass) (propusk.Pass, 
 	return me, Require(me, permManageKeys)
 }
 
-// Keys lists the latest thousand keys with their issuers. It needs api_key:manage and a session.
+// Keys lists all keys with their issuers, the latest first. It needs api_key:manage and a session.
 func (s *Service) Keys(ctx context.Context, caller propusk.Pass) (keys []Key, err error) {
 	err = s.Store.View(ctx, func(r store.Reader) error {
 		if _, err := s.mayManage(r, caller); err != nil {
@@ -164,6 +169,12 @@ func (s *Service) RevokeKey(ctx context.Context, caller propusk.Pass, id string)
 		}
 		return audit.Record(tx, s.Now(), me, audit.Entry{Action: "api_key.revoke", Target: id, Before: audit.Fields{"name": key.Name}})
 	})
+}
+
+func tooManyKeys() error {
+	return &propusk.Error{
+		Kind: propusk.Conflict, Code: "too_many_api_keys", Message: fmt.Sprintf("there are %d API keys already: revoke some first", maxKeys),
+	}
 }
 
 func isAPIKey(bearer string) bool { return strings.HasPrefix(bearer, keyPrefix) }
@@ -205,18 +216,25 @@ func (s *Service) keyPass(key store.APIKey, issuer propusk.User, found bool) (pr
 		return pass, nil
 	}
 	limit, err := limitTo(key.Permissions)
-	pass.Platform.Limit = limit
+	pass.Platform.Limit, pass.PlatformAdmin = limit, false
 	return pass, err
 }
 
+// limitTo is a key's list; as everywhere, x_own is in it for every x_any.
 func limitTo(permissions []string) (*rbac.Grants, error) {
-	list := make([]rbac.Permission, len(permissions))
-	for i, text := range permissions {
-		p, err := rbac.ParsePermission(text)
-		if err != nil {
-			return nil, err
+	var list []rbac.Permission
+	for _, text := range permissions {
+		texts := []string{text}
+		if stem, any := strings.CutSuffix(text, "_any"); any {
+			texts = append(texts, stem+"_own")
 		}
-		list[i] = p
+		for _, text := range texts {
+			p, err := rbac.ParsePermission(text)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, p)
+		}
 	}
 	return (*rbac.Grants)(nil).With(keyRole, list)
 }

@@ -112,14 +112,17 @@ func (s *Service) read(q Question) (f finding, bad []propusk.FieldError) {
 	if f.platform && q.CommunityID != nil {
 		fault("community_id", "must be left out: this is a permission of the platform, which holds above all communities")
 	}
-	if q.UserID != "" && uuid.Validate(q.UserID) != nil {
+	if q.UserID != "" && !isUUID(q.UserID) {
 		fault("user_id", "must be the user_id of an account, a UUID")
 	}
-	if q.OwnerID != "" && uuid.Validate(q.OwnerID) != nil {
+	if q.OwnerID != "" && !isUUID(q.OwnerID) {
 		fault("owner_id", "must be the user_id of an account, a UUID")
 	}
 	return f, bad
 }
+
+// isUUID takes the plain form only; the parser knows others.
+func isUUID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
 
 // looker answers the questions of one call.
 type looker struct {
@@ -131,7 +134,10 @@ type looker struct {
 	places map[visit]propusk.Pass
 }
 
-type visit struct{ user, community int64 }
+type visit struct {
+	user, community int64
+	key             string
+}
 
 func (l *looker) fill(f *finding, q Question) (err error) {
 	if f.pass, err = l.person(q.UserID); err != nil {
@@ -160,7 +166,9 @@ func (l *looker) fill(f *finding, q Question) (err error) {
 
 // person is the pass of whom a question is about. Nobody is a pass without a user.
 func (l *looker) person(userID string) (propusk.Pass, error) {
-	if userID == "" || strings.EqualFold(userID, l.caller.User.UserID) {
+	// A key that asks about its issuer by name asks about the person, not about itself.
+	myself := strings.EqualFold(userID, l.caller.User.UserID) && l.caller.KeyID == ""
+	if userID == "" || myself {
 		return l.caller, nil
 	}
 	if err := Require(l.caller, permCheck); err != nil {
@@ -181,7 +189,7 @@ func (l *looker) person(userID string) (propusk.Pass, error) {
 
 // placed is the pass in a community; in one that does not exist it is in none.
 func (l *looker) placed(pass propusk.Pass, community int64) (propusk.Pass, error) {
-	key := visit{pass.User.ID, community}
+	key := visit{pass.User.ID, community, pass.KeyID}
 	if placed, known := l.places[key]; known {
 		return placed, nil
 	}
@@ -213,7 +221,7 @@ func (s *Service) Visit(ctx context.Context, caller propusk.Pass, communityID *i
 		return caller, nil
 	}
 	placed, err := s.place(s.Store.Now(ctx), caller, community, s.mirrored(ctx, community))
-	if propusk.KindOf(err) == propusk.NotFound || (err == nil && !placed.Member && !placed.PlatformAdmin) {
+	if propusk.KindOf(err) == propusk.NotFound || (err == nil && !placed.Member && !placed.Anywhere()) {
 		return caller, nil
 	}
 	return placed, err

@@ -18,6 +18,8 @@ type Explanation struct {
 	Roles []string
 	// Via is every way in which they give the permission, or a wider one that decides.
 	Via []Via
+	// Limited tells that the user may, and the API key that asks may not.
+	Limited bool
 	// Missing is the permission that would have been needed, and GivenBy the available roles that would give it; both empty when it is allowed,
 	// and when the user is no member and the caller no platform admin.
 	Missing string
@@ -47,7 +49,7 @@ func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q Question) 
 	}
 	place := found[0].pass
 	policy, err := s.policyOf(s.Store.Now(ctx), place.Community)
-	known := place.Member || (caller.PlatformAdmin && place.Community.ID != 0)
+	known := place.Member || (caller.Anywhere() && place.Community.ID != 0)
 	return explain(found[0], from{rbac.ScopeCommunity, place.Local, policy, place.Community.AvailableRoles, known}), err
 }
 
@@ -63,6 +65,10 @@ type from struct {
 
 func explain(f finding, from from) Explanation {
 	e := Explanation{Decision: f.decide(), Scope: from.scope, Roles: from.standing.Roles}
+	if !e.Allowed && from.standing.Limit != nil {
+		e.Limited, e.Missing = true, f.permission.String()
+		return e
+	}
 	for _, role := range e.Roles {
 		if f.active {
 			e.Via = append(e.Via, via(from.standing.Grants, from.policy, role, f)...)

@@ -32,7 +32,7 @@ func (s *Service) Enter(r store.Reader, caller propusk.Pass, communityID int64) 
 // Inside is Enter for what only members of a community, and platform admins, may know of. To everybody else the community does not exist.
 func (s *Service) Inside(r store.Reader, caller propusk.Pass, communityID int64) (propusk.Pass, error) {
 	me, err := s.Enter(r, caller, communityID)
-	if err == nil && !me.Member && !me.PlatformAdmin {
+	if err == nil && !me.Member && !me.Anywhere() {
 		return propusk.Pass{}, UnknownCommunity()
 	}
 	return me, err
@@ -64,6 +64,11 @@ func (s *Service) place(r store.Reader, me propusk.Pass, communityID int64, mirr
 		return propusk.Pass{}, err
 	}
 	grants, err := s.compiled(r, found.Community, mirrored)
+	if errors.Is(err, store.ErrNotFound) { // replaced since, and swept
+		if found, err = r.Place(communityID, me.User.ID); err == nil {
+			grants, err = s.compiled(r, found.Community, nil)
+		}
+	}
 	if err != nil {
 		return propusk.Pass{}, err
 	}
@@ -81,10 +86,32 @@ func (s *Service) report(found store.Place, grants *rbac.Grants, user propusk.Us
 			odd = append(odd, role)
 		}
 	}
-	if len(odd) > 0 {
+	if len(odd) > 0 && s.reported.first(visit{user: user.ID, community: found.Community.ID}) {
 		s.Log.Warn("a member has roles that do not exist and grant nothing", "community", found.Community.ID, "user", user.UserID,
 			"roles", fmt.Sprintf("%q", odd))
 	}
+}
+
+// reported are those of whom the log was told, so that one odd column does not fill it.
+type reported struct {
+	mu    sync.Mutex
+	known map[visit]bool
+}
+
+// maxReported bounds it; beyond that the log is told again.
+const maxReported = 1000
+
+func (r *reported) first(who visit) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[who] {
+		return false
+	}
+	if r.known == nil || len(r.known) == maxReported {
+		r.known = make(map[visit]bool)
+	}
+	r.known[who] = true
+	return true
 }
 
 // Compiled is what the roles of a community permit.
@@ -114,17 +141,19 @@ func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(st
 	if err != nil {
 		return nil, err
 	}
-	s.grants.remember(c.Grants, grants)
+	s.grants.remember(c.Grants, grants, len(lists))
 	return grants, nil
 }
 
-// maxGrants bounds what is remembered. Most communities share a few lists.
-const maxGrants = 1000
+// maxGrants bounds what is remembered, in bytes of the lists as they are kept; decoded they take some times as much. Most communities share
+// a few lists.
+const maxGrants = 16 << 20
 
 // grantsMemory is compiled lists by their hash.
 type grantsMemory struct {
 	mu    sync.RWMutex
 	known map[store.GrantsHash]*rbac.Grants
+	size  int
 }
 
 func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
@@ -133,11 +162,11 @@ func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
 	return m.known[hash]
 }
 
-func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants) {
+func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants, size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.known) >= maxGrants || m.known == nil {
-		m.known = make(map[store.GrantsHash]*rbac.Grants)
+	if m.known == nil || m.size+size > maxGrants {
+		m.known, m.size = make(map[store.GrantsHash]*rbac.Grants), 0
 	}
-	m.known[hash] = grants
+	m.known[hash], m.size = grants, m.size+size
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
@@ -84,6 +81,12 @@ func (s *Service) Bulk(ctx context.Context, caller propusk.Pass, id int64, mode 
 	}
 }
 
+// MayBulk refuses whoever may not assign roles in a community, before anybody takes a large body from them. NotFound, Forbidden.
+func (s *Service) MayBulk(ctx context.Context, caller propusk.Pass, id int64) error {
+	_, err := s.Access.InsideWith(s.Store.Now(ctx), caller, id, permAssign)
+	return err
+}
+
 // bulk is one that is under way.
 type bulk struct {
 	s    *Service
@@ -93,43 +96,37 @@ type bulk struct {
 	rows          []store.BulkRow
 	results       []Assigned
 	faults, above []propusk.FieldError
-	// known are lists of roles that were judged: those of members, and those to be given.
-	known map[string]judged
-	seen  map[int64]int
-	// touched are the different lists that members have before or after.
-	touched map[string][]string
-	demotes bool
-}
-
-// judged is what there is to say about a list of roles.
-type judged struct {
-	bad     []propusk.FieldError
-	covered bool
+	rights        rights
+	seen          map[int64]int
+	demotes       bool
 }
 
 func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mode Mode, rows []Assignment) ([]Assigned, error) {
-	b := &bulk{s: s, mode: mode, known: map[string]judged{}, seen: map[int64]int{}, touched: map[string][]string{}}
-	if err := s.Store.View(ctx, func(r store.Reader) error { return b.plan(r, caller, id, rows) }); err != nil {
+	b := &bulk{s: s, mode: mode, seen: map[int64]int{}}
+	if err := s.Store.View(ctx, func(r store.Reader) error { return b.plan(ctx, r, caller, id, rows) }); err != nil {
 		return nil, err
 	}
 	if err := b.refusal(); err != nil || len(b.rows) == 0 {
 		return b.results, err
 	}
 	bulkID, err := b.stage(ctx)
+	if err == nil {
+		err = s.Store.UpdateBeside(ctx, func(tx store.Tx) error { return b.apply(tx, caller, bulkID) })
+	}
 	if err != nil {
+		b.s.drop(ctx, bulkID)
 		return nil, err
 	}
-	err = s.Store.UpdateBeside(ctx, func(tx store.Tx) error { return b.apply(tx, caller, bulkID) })
-	return b.results, err
+	return b.results, nil
 }
 
 // plan judges every row.
-func (b *bulk) plan(r store.Reader, caller propusk.Pass, id int64, rows []Assignment) (err error) {
+func (b *bulk) plan(ctx context.Context, r store.Reader, caller propusk.Pass, id int64, rows []Assignment) (err error) {
 	if b.me, err = b.s.Access.InsideWith(r, caller, id, permAssign); err != nil {
 		return err
 	}
-	b.results = make([]Assigned, len(rows))
-	for start := 0; start < len(rows); start += lookAt {
+	b.rights, b.results = rightsOf(b.me), make([]Assigned, len(rows))
+	for start := 0; start < len(rows) && ctx.Err() == nil; start += lookAt {
 		part := rows[start:min(start+lookAt, len(rows))]
 		accounts, err := lookUp(r, id, part)
 		if err != nil {
@@ -139,7 +136,7 @@ func (b *bulk) plan(r store.Reader, caller propusk.Pass, id int64, rows []Assign
 			b.judge(start+i, row, accounts[i])
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // lookUp finds the accounts of rows. Those that are named wrongly are nobody.
@@ -149,8 +146,11 @@ func lookUp(r store.Reader, id int64, rows []Assignment) ([]store.Account, error
 	for _, row := range rows {
 		switch {
 		case row.UserID != "" && row.AuthorID == 0:
-			parsed, _ := uuid.Parse(row.UserID)
-			userIDs = append(userIDs, parsed.String())
+			userID, ok := parseUserID(row.UserID)
+			if !ok {
+				userID = "" // nobody's
+			}
+			userIDs = append(userIDs, userID)
 		case row.UserID == "" && row.AuthorID != 0:
 			numbers = append(numbers, row.AuthorID)
 		}
@@ -202,15 +202,22 @@ func (b *bulk) judge(i int, row Assignment, is store.Account) {
 		return
 	}
 	b.seen[is.ID] = i
+	if !b.available(i, row.Roles, is.Roles) {
+		return
+	}
 	to := unique(row.Roles)
 	if b.mode == ModeAdd {
 		to = union(is.Roles, row.Roles)
 	}
 	b.results[i] = Assigned{UserID: is.UserID, Roles: to, Status: StatusUnchanged}
-	if !b.fits(i, row.Roles, is.Roles, to) || (is.Member && slices.Equal(is.Roles, to)) {
-		return
+	switch {
+	case tooLong(to) != nil:
+		b.fault(i, ".roles", tooLong(to).Error())
+	case !b.rights.covers(is.Roles) || !b.rights.covers(to):
+		name(&b.above, i, "", "would touch rights that you do not hold yourself")
+	case !is.Member || !slices.Equal(is.Roles, to):
+		b.add(i, is, to)
 	}
-	b.add(i, is, to)
 }
 
 func nameOf(row Assignment) string {
@@ -220,25 +227,16 @@ func nameOf(row Assignment) string {
 	return ".author_id"
 }
 
-// fits reports whether the roles can be given by this caller. Equal rows are judged once.
-func (b *bulk) fits(i int, given, has, to []string) bool {
-	key := strings.Join(given, ",") + "|" + strings.Join(has, ",")
-	verdict, known := b.known[key]
-	if !known {
-		var refused *propusk.Error
-		if errors.As(checkAvailable(b.me.Community, has, given), &refused) {
-			verdict.bad = refused.Fields
+// available reports whether the roles can be given here.
+func (b *bulk) available(i int, given, has []string) bool {
+	var refused *propusk.Error
+	if errors.As(checkAvailable(b.me.Community, has, given), &refused) {
+		for _, f := range refused.Fields {
+			b.fault(i, "."+f.Field, f.Message)
 		}
-		verdict.covered = b.me.Covers(has) && b.me.Covers(to)
-		b.known[key] = verdict
+		return false
 	}
-	for _, f := range verdict.bad {
-		b.fault(i, "."+f.Field, f.Message)
-	}
-	if len(verdict.bad) == 0 && !verdict.covered {
-		name(&b.above, i, "", "would touch rights that you do not hold yourself")
-	}
-	return len(verdict.bad) == 0 && verdict.covered
+	return true
 }
 
 func (b *bulk) add(i int, is store.Account, to []string) {
@@ -248,10 +246,9 @@ func (b *bulk) add(i int, is store.Account, to []string) {
 	}
 	row := store.BulkRow{AccountID: is.ID, Member: is.Member, Before: is.Roles, After: to}
 	if mark, barred := bar(b.me.Community, is.Member, is.Roles, to); mark && is.ID != b.me.User.ID {
-		row.Bar, row.Admit = barred && !is.Barred, !barred && is.Barred
+		row.Bar, row.Admit = barred, !barred
 	}
 	b.rows = append(b.rows, row)
-	b.touched[strings.Join(is.Roles, ",")], b.touched[strings.Join(to, ",")] = is.Roles, to
 	b.demotes = b.demotes || (slices.Contains(is.Roles, rbac.Admin) && !slices.Contains(to, rbac.Admin))
 }
 
@@ -289,30 +286,35 @@ func (b *bulk) apply(tx store.Tx, caller propusk.Pass, bulkID int64) error {
 	if _, err := tx.ApplyBulk(bulkID, b.s.Now().Truncate(time.Second)); err != nil {
 		return err
 	}
-	if err := tx.CountBulk(bulkID); err != nil {
+	err := tx.CountBulk(bulkID)
+	if errors.Is(err, store.ErrNotFound) {
+		return access.UnknownCommunity()
+	}
+	if err != nil {
 		return err
 	}
 	me, err := b.callerBefore(tx, caller)
 	if err != nil {
 		return err
 	}
-	if me.Community.Grants != b.me.Community.Grants || !slices.Equal(me.Community.AvailableRoles, b.me.Community.AvailableRoles) ||
-		!slices.Equal(me.Community.DefaultRoles, b.me.Community.DefaultRoles) {
+	if !b.asPlanned(me) {
 		return store.ErrChanged
-	}
-	for _, roles := range b.touched {
-		if !me.Covers(roles) {
-			return aboveOwnRights()
-		}
 	}
 	if err := b.keepsAdmin(tx, me.Community); err != nil {
 		return err
 	}
 	after := audit.Fields{"mode": b.mode, "rows": len(b.rows)}
-	if me.PlatformAdmin {
+	if me.Anywhere() {
 		after["by_platform_admin"] = true
 	}
 	return audit.Record(tx, b.s.Now(), me, audit.Entry{Action: "member.bulk", Target: target(id), After: after, BulkID: bulkID})
+}
+
+// asPlanned reports whether all that the rows were judged by is still so. The lists of a key never change.
+func (b *bulk) asPlanned(me propusk.Pass) bool {
+	was, is := b.me.Community, me.Community
+	return is.Grants == was.Grants && slices.Equal(is.AvailableRoles, was.AvailableRoles) && slices.Equal(is.DefaultRoles, was.DefaultRoles) &&
+		slices.Equal(me.Local.Roles, b.me.Local.Roles) && me.Anywhere() == b.me.Anywhere()
 }
 
 // callerBefore is what the caller may do by now, but for what these rows themselves did to the caller.
@@ -326,7 +328,7 @@ func (b *bulk) callerBefore(tx store.Tx, caller propusk.Pass) (propusk.Pass, err
 			me.Member, me.Local.Roles = row.Member, row.Before
 		}
 	}
-	if !me.Member && !me.PlatformAdmin {
+	if !me.Member && !me.Anywhere() {
 		return propusk.Pass{}, access.UnknownCommunity()
 	}
 	return me, access.RequireHere(me, permAssign)
@@ -341,4 +343,19 @@ func (b *bulk) keepsAdmin(r store.Reader, c propusk.Community) error {
 		return err
 	}
 	return lastAdmin(c)
+}
+
+// drop removes what was written down of a bulk that is not to be. What it leaves, Sweep takes.
+func (s *Service) drop(ctx context.Context, bulkID int64) {
+	ctx = context.WithoutCancel(ctx)
+	for removed := writeDown; removed == writeDown; {
+		err := s.Store.Update(ctx, func(tx store.Tx) (err error) {
+			removed, err = tx.DropBulk(bulkID, writeDown)
+			return err
+		})
+		if err != nil {
+			s.Log.Warn("a bulk that was refused was not removed yet", "error", err)
+			return
+		}
+	}
 }

@@ -53,8 +53,8 @@ type Service struct {
 // Profile is a community as one person sees it.
 type Profile struct {
 	propusk.Community
-	// Inside tells whether the person may know more than the profile: a member, or a platform admin.
-	Inside bool
+	// Settled tells whether the person may know which roles there are: holders of member:read. Lists do not tell it.
+	Settled bool
 	// Member, Roles and Follower are what the person is there.
 	Member   bool
 	Roles    []string
@@ -99,7 +99,7 @@ func (s *Service) Create(ctx context.Context, caller propusk.Pass, in Founding) 
 	}
 	s.changed(founded.ID)
 	founded.MemberCount = 1
-	return Profile{Community: founded, Inside: true, Member: true, Roles: creator}, nil
+	return Profile{Community: founded, Settled: true, Member: true, Roles: creator}, nil
 }
 
 // CreateFor is Create by the operator of the machine, for the account of that user_id.
@@ -198,7 +198,7 @@ func (s *Service) List(ctx context.Context, caller propusk.Pass, f Filter) (page
 		found, n, err := r.Communities(store.CommunityFilter{Search: f.Search, UserID: me.User.ID, Offset: f.Offset, Limit: f.Limit})
 		total, page = n, make([]Profile, len(found))
 		for i, p := range found {
-			page[i] = Profile{Community: p.Community, Inside: p.Member || me.PlatformAdmin, Member: p.Member, Roles: p.Roles}
+			page[i] = Profile{Community: p.Community, Member: p.Member, Roles: p.Roles}
 		}
 		return err
 	})
@@ -220,7 +220,7 @@ func (s *Service) Get(ctx context.Context, caller propusk.Pass, id int64) (profi
 func profileOf(r store.Reader, me propusk.Pass) (Profile, error) {
 	follows, err := r.Follows(me.Community.ID, me.User.ID)
 	return Profile{
-		Community: me.Community, Inside: me.Member || me.PlatformAdmin, Member: me.Member, Roles: me.Local.Roles, Follower: follows,
+		Community: me.Community, Settled: access.RequireHere(me, permRead) == nil, Member: me.Member, Roles: me.Local.Roles, Follower: follows,
 	}, err
 }
 
@@ -245,14 +245,12 @@ func (s *Service) Edit(ctx context.Context, caller propusk.Pass, id int64, in Ed
 				return err
 			}
 		}
-		was := me.Community
 		before, after := in.apply(&me.Community)
 		if len(after) > 0 {
 			if err := s.save(tx, me, &me.Community, "community.edit", before, after); err != nil {
 				return err
 			}
 		}
-		me.Community.MemberCount = was.MemberCount
 		profile, err = profileOf(tx, me)
 		return err
 	})
@@ -304,7 +302,7 @@ func (s *Service) save(tx store.Tx, me propusk.Pass, c *propusk.Community, actio
 
 // record tells the audit, and says so when somebody acted with the power of the platform.
 func (s *Service) record(tx store.Tx, me propusk.Pass, action, target string, before, after audit.Fields) error {
-	if me.PlatformAdmin {
+	if me.Anywhere() {
 		after["by_platform_admin"] = true
 	}
 	return audit.Record(tx, s.Now(), me, audit.Entry{Action: action, Target: target, Before: before, After: after})
@@ -318,7 +316,7 @@ func (s *Service) Delete(ctx context.Context, caller propusk.Pass, id int64) err
 		if err != nil {
 			return err
 		}
-		if !me.PlatformAdmin && me.User.ID != me.Community.CreatorID {
+		if !me.Anywhere() && me.User.ID != me.Community.CreatorID {
 			return &propusk.Error{
 				Kind: propusk.Forbidden, Code: "not_creator", Message: "only the founder of a community, or a platform admin, may delete it",
 			}
@@ -342,8 +340,8 @@ func (s *Service) Follow(ctx context.Context, caller propusk.Pass, id int64, fol
 		if err != nil {
 			return err
 		}
-		if me.Operator {
-			return access.SessionRequired()
+		if err := access.InPerson(me); err != nil {
+			return err
 		}
 		if err := tx.SetFollows(id, me.User.ID, follows, s.Now().Truncate(time.Second)); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/field"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/rbac"
 )
@@ -85,8 +86,8 @@ func (s *Service) Join(ctx context.Context, caller propusk.Pass, id int64) (prof
 		if err != nil {
 			return err
 		}
-		if me.Operator {
-			return access.SessionRequired()
+		if err := access.InPerson(me); err != nil {
+			return err
 		}
 		if !me.Member {
 			if err := s.join(tx, &me); err != nil {
@@ -130,6 +131,9 @@ func (s *Service) Leave(ctx context.Context, caller propusk.Pass, id int64) erro
 	return s.Store.Update(ctx, func(tx store.Tx) error {
 		me, err := s.Access.Inside(tx, caller, id)
 		if err != nil {
+			return err
+		}
+		if err := access.InPerson(me); err != nil {
 			return err
 		}
 		if !me.Member {
@@ -274,16 +278,22 @@ func (s *Service) assign(tx store.Tx, me propusk.Pass, them seat, to []string, a
 
 // checkAvailable refuses roles that cannot be given here. Those that somebody has already may stay.
 func checkAvailable(c propusk.Community, has, to []string) error {
-	var bad []propusk.FieldError
-	for i, role := range to {
+	var bad field.Faults
+	bad.Add("roles", tooLong(to))
+	for i, role := range to[:min(len(to), rbac.MaxRoles)] {
 		if !slices.Contains(c.AvailableRoles, role) && !slices.Contains(has, role) {
-			bad = append(bad, propusk.FieldError{Field: fmt.Sprintf("roles[%d]", i), Message: oneOf(c.AvailableRoles)})
+			bad.Add(fmt.Sprintf("roles[%d]", i), errors.New(oneOf(c.AvailableRoles)))
 		}
 	}
-	if len(bad) == 0 {
-		return nil
+	return bad.Err()
+}
+
+// tooLong says whether a list of roles is more than a member can have.
+func tooLong(roles []string) error {
+	if len(roles) > rbac.MaxRoles || len(strings.Join(roles, ",")) > rbac.MaxRolesLen {
+		return fmt.Errorf("must be at most %d roles, of at most %d bytes with commas between them", rbac.MaxRoles, rbac.MaxRolesLen)
 	}
-	return &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: bad}
+	return nil
 }
 
 // seat writes somebody's roles, and a membership where there is none, and tells the audit. What the roles are was decided before.
@@ -312,7 +322,7 @@ func bar(c propusk.Community, member bool, has, to []string) (mark, barred bool)
 	if slices.ContainsFunc(without(has, to), isDefault) {
 		return true, true
 	}
-	return !member || len(without(c.DefaultRoles, to)) == 0, false
+	return !member || (len(c.DefaultRoles) > 0 && len(without(c.DefaultRoles, to)) == 0), false
 }
 
 // keepsAdmin refuses to take the last active admin of a community away.
@@ -353,11 +363,11 @@ func findSeat(r store.Reader, communityID int64, userID string) (seat, error) {
 }
 
 func findUser(r store.Reader, userID string) (propusk.User, error) {
-	id, err := uuid.Parse(userID)
-	if err != nil {
+	id, ok := parseUserID(userID)
+	if !ok {
 		return propusk.User{}, unknownUser()
 	}
-	user, err := r.UserByUserID(id.String())
+	user, err := r.UserByUserID(id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = unknownUser()
 	}
@@ -366,15 +376,21 @@ func findUser(r store.Reader, userID string) (propusk.User, error) {
 
 // findMember finds somebody among the members only: to the caller, everybody else does not exist.
 func findMember(r store.Reader, communityID int64, userID string) (propusk.Membership, error) {
-	id, err := uuid.Parse(userID)
-	if err != nil {
+	id, ok := parseUserID(userID)
+	if !ok {
 		return propusk.Membership{}, unknownMember()
 	}
-	is, err := r.Member(communityID, id.String())
+	is, err := r.Member(communityID, id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = unknownMember()
 	}
 	return is, err
+}
+
+// parseUserID takes the plain form of a UUID, in any case; the parser knows others, and returns what it read before an error.
+func parseUserID(text string) (string, bool) {
+	id, err := uuid.Parse(text)
+	return id.String(), err == nil && len(text) == 36
 }
 
 func unknownUser() error {

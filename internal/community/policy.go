@@ -134,7 +134,14 @@ func (s *Service) carryOver(grants *rbac.Grants, row *store.RoleRow) (*rbac.Gran
 	for i, p := range still {
 		row.Permissions[i] = p.String()
 	}
-	return grants.With(row.ID, still)
+	with, err := grants.With(row.ID, still)
+	if err != nil {
+		return nil, &propusk.Error{
+			Kind: propusk.Conflict, Code: "too_many_roles", Cause: err,
+			Message: "the policy and the community's own roles together are more than a community can have: delete some of its own first",
+		}
+	}
+	return with, nil
 }
 
 // compare notes what changes for whom.

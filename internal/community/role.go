@@ -123,11 +123,14 @@ func (s *Service) strip(tx store.Tx, me propusk.Pass, roles []string, may bool) 
 	if !may {
 		return 0, inUse(lists, roles)
 	}
+	mine := rightsOf(me)
 	for _, list := range lists {
-		if !me.Covers(list.Roles) {
+		if !mine.covers(list.Roles) {
 			return 0, aboveOwnRights()
 		}
-		n, err := tx.ReplaceRoleList(me.Community.ID, list.Roles, without(list.Roles, roles))
+		to := without(list.Roles, roles)
+		_, barred := bar(me.Community, true, list.Roles, to)
+		n, err := tx.ReplaceRoleList(me.Community.ID, list.Roles, to, barred)
 		if err != nil {
 			return 0, err
 		}
@@ -244,6 +247,10 @@ func (s *Service) CreateRole(ctx context.Context, caller propusk.Pass, id int64,
 			}
 		}
 		if err := holds(me, row.Permissions); err != nil {
+			return nil, nil, err
+		}
+		// Somebody may have written a role of this id into a column that there was no role for.
+		if err := holdersCovered(tx, me, row.ID); err != nil {
 			return nil, nil, err
 		}
 		c.AvailableRoles = union(c.AvailableRoles, []string{row.ID})
@@ -371,14 +378,8 @@ func (s *Service) editable(r store.Reader, me propusk.Pass, role string) (store.
 	if !me.Covers([]string{role}) {
 		return store.RoleRow{}, aboveOwnRights()
 	}
-	lists, err := holders(r, me.Community.ID, []string{role})
-	if err != nil {
+	if err := holdersCovered(r, me, role); err != nil {
 		return store.RoleRow{}, err
-	}
-	for _, list := range lists {
-		if !me.Covers(list.Roles) {
-			return store.RoleRow{}, aboveOwnRights()
-		}
 	}
 	own, err := r.CommunityRoles(me.Community.ID)
 	if err != nil {
@@ -391,6 +392,19 @@ func (s *Service) editable(r store.Reader, me propusk.Pass, role string) (store.
 	}
 	is := s.describe(role, nil)
 	return store.RoleRow{ID: is.ID, Name: is.Name, Description: is.Description, Icon: is.Icon}, nil
+}
+
+// holdersCovered refuses to touch a role that somebody has who holds more than the caller.
+func holdersCovered(r store.Reader, me propusk.Pass, role string) error {
+	lists, err := holders(r, me.Community.ID, []string{role})
+	if err != nil {
+		return err
+	}
+	mine := rightsOf(me)
+	if slices.ContainsFunc(lists, func(list store.RoleList) bool { return !mine.covers(list.Roles) }) {
+		return aboveOwnRights()
+	}
+	return nil
 }
 
 // DeleteRole removes a role of the community's own. One that members hold stays, unless strip says to take it from them. It needs what

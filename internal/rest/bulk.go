@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/community"
+	"github.com/propusk/propusk/rbac"
 )
 
 const (
@@ -26,10 +29,43 @@ const (
 
 // BulkAssignment is one row: an account and its roles.
 type BulkAssignment struct {
-	UserID   string   `json:"user_id,omitempty" doc:"Names the account; or author_id does"`
-	AuthorID int64    `json:"author_id,omitempty" doc:"The account's number (id)"`
-	Roles    []string `json:"roles"`
+	UserID   string  `json:"user_id,omitempty" doc:"Names the account; or author_id does"`
+	AuthorID int64   `json:"author_id,omitempty" doc:"The account's number (id)"`
+	Roles    roleIDs `json:"roles" maxItems:"100"`
 }
+
+// roleIDs is a list that does not grow without end while it is read: nobody has judged it yet.
+type roleIDs []string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (r *roleIDs) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	if in.PeekKind() == 'n' {
+		return in.SkipValue()
+	}
+	if token, err := in.ReadToken(); err != nil || token.Kind() != '[' {
+		return cmp.Or(err, errNoList)
+	}
+	*r = roleIDs{}
+	for in.PeekKind() != ']' {
+		token, err := in.ReadToken()
+		switch {
+		case err != nil:
+			return err
+		case token.Kind() != '"':
+			return errNoList
+		case len(*r) == rbac.MaxRoles:
+			return errLongList
+		}
+		*r = append(*r, token.String())
+	}
+	_, err := in.ReadToken()
+	return err
+}
+
+var (
+	errNoList   = errors.New("no list of roles")
+	errLongList = errors.New("too many roles")
+)
 
 // BulkBody is what a bulk is sent as.
 type BulkBody struct {
@@ -95,9 +131,17 @@ func (d *Door) takeBulk(w http.ResponseWriter, r *http.Request) {
 
 func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]community.Assigned, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
+	if err != nil || strconv.FormatInt(id, 10) != r.PathValue("id") {
 		id = 0 // there is none, which the service says in its own words
 	}
+	if err := d.Communities.MayBulk(r.Context(), passOf(r.Context()), id); err != nil {
+		return nil, err
+	}
+	done, err := d.bulks.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	mode, rows, err := readBulk(http.MaxBytesReader(w, r.Body, maxBulkBytes))
 	if err != nil {
 		return nil, err
@@ -162,14 +206,15 @@ func readRows(in *jsontext.Decoder) (rows []community.Assignment, err error) {
 		return nil, err
 	}
 	for in.PeekKind() != ']' {
+		at := "members[" + strconv.Itoa(len(rows)) + "]"
 		if len(rows) == community.MaxBulk {
 			return nil, propusk.InvalidField("members", "must have at most "+strconv.Itoa(community.MaxBulk)+" rows")
 		}
 		var row BulkAssignment
 		if err := json.UnmarshalDecode(in, &row, json.RejectUnknownMembers(true)); err != nil {
-			return nil, malformed(err, "members["+strconv.Itoa(len(rows))+"]")
+			return nil, malformed(err, at)
 		}
-		rows = append(rows, community.Assignment(row))
+		rows = append(rows, community.Assignment{UserID: row.UserID, AuthorID: row.AuthorID, Roles: row.Roles})
 	}
 	_, err = in.ReadToken()
 	return rows, err
@@ -181,6 +226,7 @@ func malformed(err error, where string) error {
 	var unread *Problem
 	var tooLarge *http.MaxBytesError
 	var syntactic *jsontext.SyntacticError
+	var semantic *json.SemanticError
 	switch {
 	case errors.As(err, &known), errors.As(err, &unread):
 		return err
@@ -188,14 +234,44 @@ func malformed(err error, where string) error {
 		return &Problem{
 			Status: http.StatusRequestEntityTooLarge, Code: codeOf(http.StatusRequestEntityTooLarge), Detail: "the body is larger than 64 MiB: send it in parts",
 		}
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return propusk.InvalidField(cmp.Or(where, "mode"), "has a key twice")
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
+		return propusk.InvalidField(under(where, syntactic.JSONPointer), "is given twice")
+	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
+		return propusk.InvalidField(under(where, semantic.JSONPointer), "is not a key of a row: it has user_id or author_id, and roles")
+	case errors.Is(err, errLongList):
+		return propusk.InvalidField(where+".roles", "must be at most "+strconv.Itoa(rbac.MaxRoles)+" roles")
 	case errors.As(err, &syntactic), where == "":
 		return &Problem{
 			Status: http.StatusBadRequest, Code: codeOf(http.StatusBadRequest), Detail: "the body must be one JSON object with mode and members, and nothing more",
 		}
 	}
 	return propusk.InvalidField(where, "is not of the type that is described in /docs")
+}
+
+// under names the key at the end of a pointer, below where; a key may be as long as the body.
+func under(where string, pointer jsontext.Pointer) string {
+	key := strings.ToValidUTF8(pointer.LastToken()[:min(len(pointer.LastToken()), 40)], "")
+	if where == "" || where == key {
+		return key
+	}
+	return where + "." + key
+}
+
+// maxBulks is how many bulks are read or carried out at once: each may hold a body of 64 MiB in memory.
+const maxBulks = 2
+
+// bulks counts those under way.
+type bulks struct{ under atomic.Int32 }
+
+// enter refuses one too many.
+func (b *bulks) enter() (done func(), err error) {
+	if b.under.Add(1) > maxBulks {
+		b.under.Add(-1)
+		return nil, &propusk.Error{
+			Kind: propusk.Unavailable, Code: "busy", Message: "other bulks are under way: try again in a moment", RetryAfter: time.Second,
+		}
+	}
+	return func() { b.under.Add(-1) }, nil
 }
 
 func writeResults(w io.Writer, results []community.Assigned) error {

@@ -52,6 +52,7 @@ type Explanation struct {
 	Scope   string   `json:"scope" enum:"community,platform"`
 	Roles   []string `json:"roles" doc:"What the user holds in that scope"`
 	Via     []Via    `json:"via" doc:"Every way in which they give it"`
+	Limited bool     `json:"limited,omitempty" doc:"It is the API key's own list that does not have it"`
 	Missing string   `json:"missing,omitempty" doc:"The permission that would have been needed"`
 	GivenBy []string `json:"given_by" doc:"Available roles that would give it"`
 }
@@ -67,7 +68,7 @@ type Via struct {
 
 func toExplanation(e access.Explanation) Explanation {
 	out := Explanation{
-		Decision: toDecision(e.Decision), Scope: string(e.Scope), Roles: list(e.Roles), Via: make([]Via, len(e.Via)), Missing: e.Missing,
+		Decision: toDecision(e.Decision), Scope: string(e.Scope), Roles: list(e.Roles), Via: make([]Via, len(e.Via)), Limited: e.Limited, Missing: e.Missing,
 		GivenBy: list(e.GivenBy),
 	}
 	for i, v := range e.Via {

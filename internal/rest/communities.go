@@ -35,7 +35,7 @@ func toCommunity(p community.Profile) Community {
 		MemberCount: p.MemberCount, IsMember: p.Member, IsFollower: p.Follower, Roles: list(p.Roles), CreatedAt: p.CreatedAt.UTC(),
 		UpdatedAt: p.UpdatedAt.UTC(),
 	}
-	if p.Inside {
+	if p.Settled {
 		c.AvailableRoles, c.DefaultRoles = p.AvailableRoles, p.DefaultRoles
 	}
 	return c

@@ -42,6 +42,8 @@ type Door struct {
 	TrustedProxies []netip.Prefix
 	// ShowMetrics serves /metrics here, to callers on this machine.
 	ShowMetrics bool
+
+	bulks bulks
 }
 
 const (

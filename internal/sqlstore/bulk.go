@@ -2,9 +2,11 @@ package sqlstore
 
 import (
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/rbac"
 )
 
 // bulkRowColumns are all NULL where there is no row.
@@ -64,22 +66,22 @@ func (r reader) accounts(communityID int64, named any, kind, column string) ([]s
 	return many(r, func(rows *sql.Rows) (a store.Account, err error) {
 		var id sql.NullInt64
 		var userID sql.NullString
-		err = rows.Scan(&id, &userID, &a.Member, roleList{&a.Roles, nil}, &a.Barred)
+		err = rows.Scan(&id, &userID, &a.Member, roleList{&a.Roles, nil})
 		a.ID, a.UserID = id.Int64, userID.String
 		return a, err
 	}, `
-		SELECT author.id, author.user_id, community_author.id IS NOT NULL, community_author.roles, community_barred.author_id IS NOT NULL
+		SELECT author.id, author.user_id, community_author.id IS NOT NULL, community_author.roles
 		FROM `+r.elements(`$2`, kind)+` AS named
 			LEFT JOIN author ON `+column+` = named.v
 			LEFT JOIN community_author ON community_author.community_id = $1 AND community_author.author_id = author.id
-			LEFT JOIN community_barred ON community_barred.community_id = $1 AND community_barred.author_id = author.id
 		ORDER BY named.n`, communityID, list)
 }
 
 // BulkRows implements store.BulkReader.
 func (r reader) BulkRows(bulkID int64, offset, limit int) ([]store.BulkRow, int, error) {
-	total, err := one(r, value[int], `SELECT count(*) FROM bulk_row WHERE bulk_id = $1`, bulkID)
-	if err != nil {
+	total, err := one(r, value[int], `
+		SELECT count(*) FROM bulk_row WHERE bulk_id = $1 AND EXISTS (SELECT 1 FROM audit_event WHERE bulk_id = $1)`, bulkID)
+	if err != nil || total == 0 {
 		return nil, 0, err
 	}
 	rows, err := many(r, func(rows *sql.Rows) (store.BulkRow, error) {
@@ -134,6 +136,15 @@ func (t tx) ApplyBulk(bulkID int64, at time.Time) (int, error) {
 		INSERT INTO community_author (community_id, author_id, roles, joined_at)
 		SELECT $2, author_id, after_roles, $3 FROM bulk_row WHERE bulk_id = $1 AND member = FALSE ORDER BY author_id
 		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, communityID, at.Unix())); err != nil {
+		return 0, err
+	}
+	// Whoever deletes an account meanwhile has looked at the communities in which it was an admin. No row is listed by this pattern.
+	const admin = `',' || coalesce(%s, '') || ',' LIKE '%%,` + rbac.Admin + `,%%'`
+	_, err = t.exec(`
+		UPDATE author SET is_active = is_active WHERE id IN (
+			SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND `+fmt.Sprintf(admin, "after_roles")+` AND NOT `+fmt.Sprintf(admin, "before_roles")+`)`,
+		bulkID)
+	if err != nil {
 		return 0, err
 	}
 	_, err = t.exec(`
@@ -192,6 +203,19 @@ func (t tx) CountBulk(bulkID int64) error {
 	}
 	_, err = t.exec(`DELETE FROM community_author_count WHERE community_id = $1 AND members <= 0`, communityID)
 	return err
+}
+
+// DropBulk implements store.BulkWriter.
+func (t tx) DropBulk(bulkID int64, limit int) (int, error) {
+	const never = `NOT EXISTS (SELECT 1 FROM audit_event WHERE bulk_id = $1)`
+	removed, err := t.exec(`
+		DELETE FROM bulk_row WHERE bulk_id = $1 AND `+never+` AND author_id IN (SELECT author_id FROM bulk_row WHERE bulk_id = $1 LIMIT $2)`,
+		bulkID, limit)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(`DELETE FROM bulk WHERE id = $1 AND `+never+` AND NOT EXISTS (SELECT 1 FROM bulk_row WHERE bulk_id = $1)`, bulkID)
+	return removed, err
 }
 
 // DeleteBulks implements store.BulkWriter.

@@ -12,8 +12,11 @@ import (
 )
 
 const communityColumns = `community.id, community.slug, community.name, community.description, community.joining, community.created_by,
-	community.available_roles, community.default_roles, community.grants_hash, community.member_count, community.created_at,
+	community.available_roles, community.default_roles, community.grants_hash, community_total.members, community.created_at,
 	community.updated_at`
+
+// joinTotal completes a community.
+const joinTotal = ` JOIN community_total ON community_total.community_id = community.id`
 
 // communityFields are the places for communityColumns.
 func communityFields(c *propusk.Community) []any {
@@ -105,13 +108,13 @@ func (h sha256) Scan(column any) error {
 
 // Community implements store.CommunityReader.
 func (r reader) Community(id int64) (propusk.Community, error) {
-	return one(r, scanCommunity, `SELECT `+communityColumns+` FROM community WHERE id = $1 AND deleted_at IS NULL`, id)
+	return one(r, scanCommunity, `SELECT `+communityColumns+` FROM community`+joinTotal+` WHERE community.id = $1 AND community.deleted_at IS NULL`, id)
 }
 
 const (
 	placeColumns = communityColumns + `, community_author.id IS NOT NULL, community_author.roles`
 	// fromPlace is followed by the id of the account.
-	fromPlace = ` FROM community LEFT JOIN community_author
+	fromPlace = ` FROM community` + joinTotal + ` LEFT JOIN community_author
 		ON community_author.community_id = community.id AND community_author.author_id = `
 )
 
@@ -185,14 +188,15 @@ func (t tx) InsertCommunity(c propusk.Community) (propusk.Community, error) {
 	}
 	id, err := one(t.reader, value[int64], `
 		INSERT INTO community (slug, name, description, joining, available_roles, default_roles, grants_hash, search, updated_at,
-			created_by, created_at, member_count, changes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
+			created_by, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		RETURNING id`, append(args, c.CreatorID, c.CreatedAt.Unix())...)
 	if err != nil {
 		return propusk.Community{}, err
 	}
 	c.ID, c.MemberCount = id, 0
-	return c, nil
+	_, err = t.exec(`INSERT INTO community_total (community_id, members, changes) VALUES ($1, 0, 0)`, id)
+	return c, err
 }
 
 // UpdateCommunity implements store.CommunityWriter.
@@ -201,26 +205,48 @@ func (t tx) UpdateCommunity(c propusk.Community) error {
 	if err != nil {
 		return t.spoil(err)
 	}
-	return t.change(`
+	err = t.change(`
 		UPDATE community SET slug = $1, name = $2, description = $3, joining = $4, available_roles = $5, default_roles = $6,
-			grants_hash = $7, search = $8, updated_at = $9, changes = changes + 1
+			grants_hash = $7, search = $8, updated_at = $9
 		WHERE id = $10 AND deleted_at IS NULL`, append(args, c.ID)...)
+	if err != nil {
+		return err
+	}
+	return t.moveCommunity(c.ID, 0)
 }
 
 // DeleteCommunity implements store.CommunityWriter.
 func (t tx) DeleteCommunity(id int64, at time.Time) error {
-	return t.change(`UPDATE community SET deleted_at = $2, changes = changes + 1 WHERE id = $1 AND deleted_at IS NULL`, id, at.Unix())
+	// Whoever waits for the row of totals is to see it deleted.
+	if err := t.touchCommunity(id, 0); err != nil {
+		return err
+	}
+	return t.change(`UPDATE community SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`, id, at.Unix())
 }
 
 // TouchCommunity implements store.CommunityWriter.
 func (t tx) TouchCommunity(id int64) error {
-	return t.change(`UPDATE community SET changes = changes + 1 WHERE id = $1 AND deleted_at IS NULL`, id)
+	return t.touchCommunity(id, 0)
+}
+
+// touchCommunity changes the totals of a community.
+func (t tx) touchCommunity(id int64, more int) error {
+	return t.change(`
+		UPDATE community_total SET members = members + $2, changes = changes + 1
+		WHERE community_id = $1 AND EXISTS (SELECT 1 FROM community WHERE id = $1 AND deleted_at IS NULL)`, id, more)
 }
 
 // KeepGrants implements store.CommunityWriter.
 func (t tx) KeepGrants(hash store.GrantsHash, lists []byte) error {
 	_, err := t.exec(`INSERT INTO grants (hash, lists) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING`, hash[:], string(lists))
 	return err
+}
+
+// DeleteUnusedGrants implements store.CommunityWriter.
+func (t tx) DeleteUnusedGrants(limit int) (int, error) {
+	return t.exec(`
+		DELETE FROM grants WHERE hash IN (
+			SELECT hash FROM grants AS kept WHERE NOT EXISTS (SELECT 1 FROM community WHERE grants_hash = kept.hash) LIMIT $1)`, limit)
 }
 
 // SetCommunityRole implements store.CommunityWriter.

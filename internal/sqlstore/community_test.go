@@ -105,7 +105,7 @@ func TestOddTokens(t *testing.T) {
 		}
 		// Whoever takes a role away does not leave it to those.
 		err = s.Update(t.Context(), func(tx store.Tx) error {
-			n, err := tx.ReplaceRoleList(1, []string{"reader"}, []string{"author"})
+			n, err := tx.ReplaceRoleList(1, []string{"reader"}, []string{"author"}, false)
 			if n != 2 {
 				t.Errorf("replaced %d lists", n)
 			}
@@ -146,7 +146,7 @@ func TestIDsAreNeverGivenTwice(t *testing.T) {
 		if err := s.Update(t.Context(), founding(2)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.tell(`DELETE FROM community_author; DELETE FROM community_author_count; DELETE FROM community`); err != nil {
+		if err := s.tell(`DELETE FROM community_author; DELETE FROM community_author_count; DELETE FROM community_total; DELETE FROM community`); err != nil {
 			t.Fatal(err)
 		}
 		err := s.Update(t.Context(), func(tx store.Tx) error {

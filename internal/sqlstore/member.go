@@ -48,7 +48,7 @@ func (r reader) Members(f store.MemberFilter) ([]propusk.Membership, int, error)
 
 // memberCount is how many members a community has: none if it is not there.
 func (r reader) memberCount(communityID int64) (int, error) {
-	total, err := one(r, value[int], `SELECT member_count FROM community WHERE id = $1 AND deleted_at IS NULL`, communityID)
+	total, err := one(r, value[int], `SELECT members FROM community`+joinTotal+` WHERE id = $1 AND deleted_at IS NULL`, communityID)
 	if errors.Is(err, store.ErrNotFound) {
 		err = nil
 	}
@@ -183,7 +183,7 @@ func (r reader) ActiveHolders(communityID int64, role string, limit int) (int, e
 // CommunitiesWith implements store.MemberReader.
 func (r reader) CommunitiesWith(userID int64, role string) (found []propusk.Community, err error) {
 	places, err := many(r, scanPlace, `SELECT `+placeColumns+`
-		FROM community_author JOIN community ON community.id = community_author.community_id
+		FROM community_author JOIN community ON community.id = community_author.community_id`+joinTotal+`
 		WHERE community_author.author_id = $1 AND community.deleted_at IS NULL ORDER BY community.id`, userID)
 	for _, p := range places {
 		if slices.Contains(p.Roles, role) {
@@ -256,7 +256,7 @@ func (t tx) DeleteMember(communityID, userID int64) error {
 
 // ReplaceRoleList implements store.MemberWriter. Lists that differ from the wanted one only in what is no role id are replaced too: whoever
 // takes a role away must not leave it to those.
-func (t tx) ReplaceRoleList(communityID int64, from, to []string) (int, error) {
+func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int, error) {
 	wanted, err := rbac.FormatRoles(from)
 	if err != nil {
 		return 0, t.spoil(err)
@@ -278,6 +278,11 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string) (int, error) {
 	for _, l := range lists {
 		if is, _ := rbac.FormatRoles(l.roles); is != wanted {
 			continue
+		}
+		if bar {
+			if err := t.barHolders(communityID, l.text); err != nil {
+				return 0, err
+			}
 		}
 		moved, err := t.replaceText(communityID, l.text, list)
 		if err != nil {
@@ -305,11 +310,19 @@ func (t tx) replaceText(communityID int64, text string, to *string) (int, error)
 	return t.exec(`UPDATE community_author SET roles = $3 WHERE community_id = $1 AND roles = $2`, communityID, text, to)
 }
 
-// moveCommunity changes the row of a community with its members. The counts by lists come after it, so that nobody who changes them waits for
-// somebody who waits for the row.
+// barHolders makes all whose roles are kept as text people who may come in only by being admitted.
+func (t tx) barHolders(communityID int64, text string) error {
+	_, err := t.exec(`
+		INSERT INTO community_barred (community_id, author_id)
+		SELECT community_id, author_id FROM community_author WHERE community_id = $1 AND roles = $2
+		ON CONFLICT (community_id, author_id) DO NOTHING`, communityID, text)
+	return err
+}
+
+// moveCommunity changes the totals of a community after its members. The counts by lists come after it, so that nobody who changes them
+// waits for somebody who waits for the totals.
 func (t tx) moveCommunity(communityID int64, more int) error {
-	return t.spoil(t.change(`UPDATE community SET member_count = member_count + $2, changes = changes + 1 WHERE id = $1 AND deleted_at IS NULL`,
-		communityID, more))
+	return t.spoil(t.touchCommunity(communityID, more))
 }
 
 // recount counts members under another list.

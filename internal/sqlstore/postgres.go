@@ -271,6 +271,15 @@ func postgresCode(err error) string {
 	return ""
 }
 
+// postgresConstraint is the constraint that a statement would have broken, and "" for every other error.
+func postgresConstraint(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.ConstraintName
+	}
+	return ""
+}
+
 // stats implements engine.
 func (e *postgresEngine) stats() Stats {
 	s := Stats{Commits: e.commits.Load(), Updates: e.updates.Load(), Conflicts: e.conflicts.Load(), Pool: e.db.Stats()}

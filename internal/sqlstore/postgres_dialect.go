@@ -24,12 +24,13 @@ func (*postgresEngine) oneOf(column, placeholder, kind string) string {
 // foundAnywhere implements dialect. A text has a term if it has all pieces of it, which the index knows, and has them side by side. OFFSET 0
 // makes the server look up each account that is found, and not join all members to them.
 func (*postgresEngine) foundAnywhere(term string, emails bool) (string, string) {
-	found := `text_pieces(names) @> text_pieces($2) AND strpos(names, $2) > 0`
+	found := `SELECT author_id FROM author_text WHERE strpos(names, $2) > 0 AND text_pieces(names) @> text_pieces($2)`
 	if emails {
-		found = `(` + found + ` OR text_pieces(address) @> text_pieces($2) AND strpos(address, $2) > 0)`
+		found += ` UNION ALL SELECT author_id FROM author_text
+			WHERE strpos(address, $2) > 0 AND strpos(names, $2) = 0 AND text_pieces(address) @> text_pieces($2)`
 	}
 	return `
-		WITH found AS MATERIALIZED (SELECT author_id FROM author_text WHERE ` + found + `)
+		WITH found AS MATERIALIZED (` + found + `)
 		SELECT m.id, m.roles FROM found CROSS JOIN LATERAL (
 			SELECT id, roles FROM community_author WHERE community_id = $1 AND author_id = found.author_id OFFSET 0
 		) AS m WHERE TRUE`, term

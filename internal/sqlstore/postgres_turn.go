@@ -32,13 +32,14 @@ var (
 var beside = turn{begin: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5min'", beside: true}
 
 // obstructed reports whether a transaction failed because of others. One of several that run together may learn that a unique key is
-// taken and not see the row that took it; only to one that runs alone is that an answer.
+// taken and not see the row that took it; only to one that runs alone is that an answer. For a membership it is never one: who takes no
+// turn makes those too.
 func (t turn) obstructed(failure error) bool {
 	switch postgresCode(failure) {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return true
 	case "23505": // unique_violation
-		return !t.alone && !t.beside
+		return (!t.alone && !t.beside) || postgresConstraint(failure) == "uq_community_author"
 	}
 	return false
 }

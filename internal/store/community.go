@@ -78,6 +78,8 @@ type CommunityWriter interface {
 	KeepGrants(GrantsHash, []byte) error
 	// SetCommunityRole adds or replaces a role of the community.
 	SetCommunityRole(communityID int64, r RoleRow) error
+	// DeleteUnusedGrants removes compiled lists that hold in no community, at most limit of them, and counts them.
+	DeleteUnusedGrants(limit int) (int, error)
 	// DeleteCommunityRole removes one, if it is there.
 	DeleteCommunityRole(communityID int64, role string) error
 }
@@ -132,8 +134,9 @@ type MemberWriter interface {
 	SetMemberRoles(communityID, userID int64, roles []string) error
 	// DeleteMember ends a membership. ErrNotFound.
 	DeleteMember(communityID, userID int64) error
-	// ReplaceRoleList gives all who have exactly the roles from the roles to instead, and counts them.
-	ReplaceRoleList(communityID int64, from, to []string) (int, error)
+	// ReplaceRoleList gives all who have exactly the roles from the roles to instead, and counts them. With bar they are from now on people who
+	// may come in only by being admitted.
+	ReplaceRoleList(communityID int64, from, to []string, bar bool) (int, error)
 	// SetBarred says whether somebody may come in only by being admitted. It leaves the row of the community alone.
 	SetBarred(communityID, userID int64, barred bool) error
 	// SetFollows makes somebody follow a community, or not. It leaves the row of the community alone.
@@ -147,12 +150,15 @@ type BulkWriter interface {
 	BeginBulk(communityID int64, at time.Time) (int64, error)
 	// AddBulkRows writes rows down. No account may come twice.
 	AddBulkRows(bulkID int64, rows []BulkRow) error
-	// ApplyBulk makes all rows true and reports how many of them. When somebody has meanwhile changed one of those members, so that Before no
+	// ApplyBulk makes all rows true and reports how many of them. It also writes the accounts that become admins, so that whoever deletes such an
+	// account meanwhile and this one see each other. When somebody has meanwhile changed one of those members, so that Before no
 	// longer holds, it is ErrChanged. It does not change the row of the community: ApplyBulk may take long, so it comes first and
 	// CountBulk last, after what was decided is decided again.
 	ApplyBulk(bulkID int64, at time.Time) (int, error)
 	// CountBulk brings the counts up to date and changes the row of the community.
 	CountBulk(bulkID int64) error
+	// DropBulk removes rows of a bulk that is in no audit event, at most limit rows, and counts them; with the last the bulk is gone.
+	DropBulk(bulkID int64, limit int) (int, error)
 	// DeleteBulks removes rows of those that began at or before that time and are in no audit event, at most limit rows, and counts them.
 	DeleteBulks(until time.Time, limit int) (int, error)
 }
@@ -173,7 +179,6 @@ type Account struct {
 	UserID string
 	Member bool
 	Roles  []string
-	Barred bool
 }
 
 // BulkRow is one row of a bulk.

@@ -19,6 +19,16 @@ func (d *database) stage(c propusk.Community, rows ...store.BulkRow) (id int64) 
 	return id
 }
 
+// tell writes an event that stands for a bulk.
+func (d *database) tell(bulkID int64) {
+	d.t.Helper()
+	d.update(func(tx store.Tx) error {
+		e := event(1)
+		e.BulkID = bulkID
+		return tx.InsertAuditEvent(e)
+	})
+}
+
 // applying makes a bulk true and counts it.
 func applying(id int64, at time.Time) func(store.Tx) error {
 	return func(tx store.Tx) error {
@@ -64,7 +74,7 @@ var bulks = []story{
 		d.must(err)
 		same(d, "accounts", accounts, []store.Account{
 			{ID: u[0].ID, UserID: u[0].UserID, Member: true, Roles: []string{"reader", "author"}},
-			{ID: u[1].ID, UserID: u[1].UserID, Member: true, Barred: true},
+			{ID: u[1].ID, UserID: u[1].UserID, Member: true},
 			{ID: u[2].ID, UserID: u[2].UserID, Member: true, Roles: []string{"reader"}},
 			{ID: u[3].ID, UserID: u[3].UserID, Member: true, Roles: []string{"reader"}},
 			{ID: u[4].ID, UserID: u[4].UserID, Member: true},
@@ -186,7 +196,7 @@ var bulks = []story{
 		all := []store.Account{
 			{ID: u[0].ID, UserID: u[0].UserID},
 			{ID: u[1].ID, UserID: u[1].UserID, Member: true, Roles: []string{"reader"}},
-			{ID: u[2].ID, UserID: u[2].UserID, Barred: true},
+			{ID: u[2].ID, UserID: u[2].UserID},
 		}
 		got, err := d.now().Accounts(c.ID, []string{u[2].UserID, "nobody", u[0].UserID, u[1].UserID, u[0].UserID})
 		d.must(err)
@@ -209,6 +219,10 @@ var bulks = []story{
 		}
 		id := d.stage(c, rows...)
 		d.stage(c, rows[0])
+		_, total, err := d.now().BulkRows(id, 0, 2)
+		d.must(err)
+		same(d, "rows that the audit does not tell of", total, 0)
+		d.tell(id)
 		got, total, err := d.now().BulkRows(id, 0, 2)
 		d.must(err)
 		same(d, "first page", got, []store.BulkRow{rows[1], rows[2]})
@@ -232,11 +246,7 @@ var bulks = []story{
 		c := d.found(1, u[0].ID)
 		rows := []store.BulkRow{{AccountID: u[0].ID}, {AccountID: u[1].ID}, {AccountID: u[2].ID}}
 		gone, told := d.stage(c, rows...), d.stage(c, rows...)
-		d.update(func(tx store.Tx) error {
-			e := event(1)
-			e.BulkID = told
-			return tx.InsertAuditEvent(e)
-		})
+		d.tell(told)
 		for _, tt := range []struct {
 			until time.Time
 			want  int
@@ -253,6 +263,29 @@ var bulks = []story{
 			same(d, "rows", total, want)
 		}
 		d.refuse(store.ErrNotFound, applying(gone, noon))
+	}},
+
+	{"a bulk that was refused is dropped, a few rows at a time, and no other", func(d *database) {
+		u := d.people(3)
+		c := d.found(1, u[0].ID)
+		rows := []store.BulkRow{{AccountID: u[0].ID}, {AccountID: u[1].ID}, {AccountID: u[2].ID}}
+		refused, other, told := d.stage(c, rows...), d.stage(c, rows...), d.stage(c, rows...)
+		d.tell(told)
+		drop := func(id int64, want int) {
+			d.t.Helper()
+			d.update(func(tx store.Tx) error {
+				removed, err := tx.DropBulk(id, 2)
+				same(d, "removed", removed, want)
+				return err
+			})
+		}
+		drop(refused, 2)
+		drop(refused, 1)
+		drop(refused, 0)
+		drop(told, 0)
+		d.refuse(store.ErrNotFound, applying(refused, noon))
+		d.update(applying(other, noon))
+		d.update(applying(d.stage(c, store.BulkRow{AccountID: u[0].ID, Member: true, After: []string{"admin"}}), noon))
 	}},
 
 	{"the audit tells of somebody what a bulk did to them", func(d *database) {

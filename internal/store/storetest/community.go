@@ -185,6 +185,28 @@ var communities = []story{
 		same(d, "lists", string(got), want)
 	}},
 
+	{"compiled lists that hold nowhere are removed, a few at a time", func(d *database) {
+		u := d.people(1)
+		c := d.found(1, u[0].ID)
+		d.update(func(tx store.Tx) error {
+			for n := range byte(3) {
+				if err := tx.KeepGrants(store.GrantsHash{0xff, n}, []byte("{}")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, want := range []int{2, 1, 0} {
+			d.update(func(tx store.Tx) error {
+				removed, err := tx.DeleteUnusedGrants(2)
+				same(d, "removed", removed, want)
+				return err
+			})
+		}
+		_, err := d.now().Grants(c.Grants)
+		d.must(err)
+	}},
+
 	{"communities are listed by id, with what somebody is there", func(d *database) {
 		u := d.people(2)
 		var all []store.Place

@@ -92,7 +92,7 @@ var members = []story{
 				"InsertMember":   func(tx store.Tx) error { return tx.InsertMember(c.ID, u[1].ID, []string{no}, noon) },
 				"SetMemberRoles": func(tx store.Tx) error { return tx.SetMemberRoles(c.ID, u[0].ID, []string{no}) },
 				"ReplaceRoleList": func(tx store.Tx) error {
-					_, err := tx.ReplaceRoleList(c.ID, []string{"reader"}, []string{no})
+					_, err := tx.ReplaceRoleList(c.ID, []string{"reader"}, []string{no}, false)
 					return err
 				},
 				"a forgotten failure": func(tx store.Tx) error {
@@ -214,7 +214,7 @@ var members = []story{
 		d.join(other, []string{"reader", "author"}, u[4])
 		replace := func(from, to []string, want int) {
 			d.update(func(tx store.Tx) error {
-				n, err := tx.ReplaceRoleList(c.ID, from, to)
+				n, err := tx.ReplaceRoleList(c.ID, from, to, false)
 				same(d, fmt.Sprint(from, to), n, want)
 				return err
 			})
@@ -228,6 +228,22 @@ var members = []story{
 		d.must(err)
 		same(d, "lists", lists, []store.RoleList{{Members: 1}, {Roles: []string{"reader"}, Members: 3}})
 		same(d, "others", d.members(store.MemberFilter{CommunityID: other.ID, Role: "author"}), []string{"person4"})
+	}},
+
+	{"who loses a list may be barred with all who had it", func(d *database) {
+		u := d.people(3)
+		c := d.found(1, u[0].ID)
+		d.join(c, []string{"reader"}, u[:2]...)
+		d.join(c, []string{"author"}, u[2])
+		d.update(func(tx store.Tx) error {
+			_, err := tx.ReplaceRoleList(c.ID, []string{"reader"}, nil, true)
+			return err
+		})
+		for i, want := range []bool{true, true, false} {
+			barred, err := d.now().Barred(c.ID, u[i].ID)
+			d.must(err)
+			same(d, "barred", barred, want)
+		}
 	}},
 
 	{"whatever is written, the counts are those of a naive recount", recount},
@@ -289,7 +305,7 @@ func recount(d *database) {
 				m.remove(n)
 			case 3:
 				from := drawRoles.Draw(rt, "from")
-				write = func(tx store.Tx) error { _, err := tx.ReplaceRoleList(c.ID, from, roles); return err }
+				write = func(tx store.Tx) error { _, err := tx.ReplaceRoleList(c.ID, from, roles, false); return err }
 				for n, had := range m.roles {
 					if slices.Equal(had, from) {
 						m.roles[n] = roles

@@ -18,8 +18,6 @@ CREATE TABLE community (
     available_roles TEXT    NOT NULL, -- reader,author,…
     default_roles   TEXT,             -- NULL: none
     grants_hash     BLOB    NOT NULL,
-    member_count    INTEGER NOT NULL,
-    changes         INTEGER NOT NULL, -- moves with every change of the community or of its members
     search          TEXT    NOT NULL, -- lower-cased name and slug
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
@@ -32,6 +30,14 @@ CREATE TABLE community (
     CONSTRAINT community_joining_is_known CHECK (joining IN ('open', 'closed')),
     CONSTRAINT community_available_roles_are_names CHECK (available_roles <> '' AND available_roles NOT GLOB '*[^a-z0-9_,-]*'),
     CONSTRAINT community_default_roles_are_names CHECK (default_roles <> '' AND default_roles NOT GLOB '*[^a-z0-9_,-]*')
+) STRICT;
+
+-- What moves with every change of a community or of its members, who wait for each other here.
+CREATE TABLE community_total (
+    community_id INTEGER PRIMARY KEY,
+    members      INTEGER NOT NULL,
+    changes      INTEGER NOT NULL,
+    CONSTRAINT community_total_community_exists FOREIGN KEY (community_id) REFERENCES community (id)
 ) STRICT;
 
 -- Who is in which community, with which roles. The columns are those of other programs that read and write this table.
@@ -49,6 +55,8 @@ CREATE TABLE community_author (
 ) STRICT;
 
 -- An index of SQLite ends with the id by itself.
+CREATE INDEX community_grants ON community (grants_hash);
+
 CREATE INDEX idx_community_author_community ON community_author (community_id);
 CREATE INDEX idx_community_author_author ON community_author (author_id);
 CREATE INDEX idx_community_author_roles ON community_author (community_id, roles);
