@@ -54,7 +54,7 @@ func trim(s string) string { return strings.Trim(s, " \t\r\n") }
 
 // FormatRoles writes roles the way [ParseRoles] reads them: the order is kept,
 // a repeated role is written once, no roles are "". A malformed role is a
-// [*SyntaxError], and more than [MaxRoles] or [MaxRolesLen] are an error too.
+// [*SyntaxError], and more than [MaxRoles] are an error too.
 func FormatRoles(roles []string) (string, error) {
 	var unique []string
 	for _, role := range roles {
@@ -68,9 +68,5 @@ func FormatRoles(roles []string) (string, error) {
 			return "", fmt.Errorf("there are more than %d roles", MaxRoles)
 		}
 	}
-	csv := strings.Join(unique, ",")
-	if len(csv) > MaxRolesLen {
-		return "", fmt.Errorf("the roles take more than %d bytes", MaxRolesLen)
-	}
-	return csv, nil
+	return strings.Join(unique, ","), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -124,4 +125,14 @@ func (w *world) refused(err error, code string) {
 	if !errors.Is(err, &propusk.Error{Code: code}) {
 		w.t.Errorf("answered %v, want %s", err, code)
 	}
+}
+
+// withPolicy is a server with a policy of its own.
+func withPolicy(t *testing.T, text string) func(*config.Config) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(c *config.Config) { c.Policy = file }
 }

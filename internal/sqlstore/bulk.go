@@ -40,7 +40,7 @@ func bulkLists(row store.BulkRow) (before, after *string, err error) {
 	if before, err = rolesOrNull(row.Before); err != nil {
 		return nil, nil, err
 	}
-	after, err = rolesOrNull(row.After)
+	after, err = memberRoles(row.After)
 	return before, after, err
 }
 
@@ -119,8 +119,8 @@ func (t tx) ApplyBulk(bulkID int64, at time.Time) (int, error) {
 	}
 	if err := t.expect(rows.members)(one(t.reader, value[int], `
 		SELECT count(*) FROM (
-			SELECT m.id FROM bulk_row JOIN community_author AS m ON m.community_id = $2 AND m.author_id = bulk_row.author_id
-			WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND m.roles IS NOT DISTINCT FROM bulk_row.before_roles
+			SELECT m.id FROM bulk_row CROSS JOIN community_author AS m
+			WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND m.community_id = $2 AND m.author_id = bulk_row.author_id AND m.roles IS NOT DISTINCT FROM bulk_row.before_roles
 			ORDER BY m.author_id`+t.locking("m")+`
 		) AS unchanged`, bulkID, communityID)); err != nil {
 		return 0, err

@@ -57,6 +57,16 @@ func rolesOrNull(roles []string) (*string, error) {
 	return &text, nil
 }
 
+// memberRoles is the argument for the roles of a member, which stand in an index: PostgreSQL takes no longer ones there, and what one engine
+// refuses all do.
+func memberRoles(roles []string) (*string, error) {
+	list, err := rolesOrNull(roles)
+	if err == nil && list != nil && len(*list) > rbac.MaxRolesLen {
+		return nil, fmt.Errorf("sqlstore: the roles of a member take more than %d bytes", rbac.MaxRolesLen)
+	}
+	return list, err
+}
+
 // countedAs is how the table of counts calls a column of roles.
 func countedAs(roles *string) string {
 	if roles == nil {

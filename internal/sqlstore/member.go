@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk"
@@ -71,23 +72,22 @@ func cut(total, offset, limit int) span {
 }
 
 // memberPage is a part of the members of a community, or of those who have exactly a list of roles, in the order of joining. The inner SELECT
-// touches nothing but an index, and the comparison with two signs makes it that one on PostgreSQL, whatever that thinks of roles.
+// touches nothing but an index.
 func (r reader) memberPage(communityID int64, list *string, part span) ([]propusk.Membership, error) {
 	if part.size == 0 {
 		return nil, nil
 	}
-	where, order, args := ``, `id`, []any{communityID, part.size, part.skip}
+	args := []any{communityID, part.size, part.skip}
 	if list != nil {
-		where, order = ` AND roles >= $4 AND roles <= $4`, `roles, id`
 		args = append(args, *list)
 	}
+	which, order := r.membersInOrder(list != nil)
 	if part.fromEnd {
-		order = map[string]string{`id`: `id DESC`, `roles, id`: `roles DESC, id DESC`}[order]
+		order = strings.ReplaceAll(order, `,`, ` DESC,`) + ` DESC`
 	}
-	page, err := many(r, scanMember, `
-		WITH page AS MATERIALIZED (SELECT id FROM community_author WHERE community_id = $1`+where+` ORDER BY `+order+` LIMIT $2 OFFSET $3)
+	return many(r, scanMember, `
+		WITH page AS MATERIALIZED (SELECT id FROM community_author WHERE `+which+` ORDER BY `+order+` LIMIT $2 OFFSET $3)
 		SELECT `+memberColumns+` FROM page CROSS JOIN community_author AS m`+joinMember+` WHERE m.id = page.id ORDER BY m.id`, args...)
-	return page, err
 }
 
 // countedList is a list of roles as it is kept, ” for none, and how many have it.
@@ -205,7 +205,7 @@ func (r reader) Follows(communityID, userID int64) (bool, error) {
 
 // InsertMember implements store.MemberWriter.
 func (t tx) InsertMember(communityID, userID int64, roles []string, at time.Time) error {
-	list, err := rolesOrNull(roles)
+	list, err := memberRoles(roles)
 	if err != nil {
 		return t.spoil(err)
 	}
@@ -222,7 +222,7 @@ func (t tx) InsertMember(communityID, userID int64, roles []string, at time.Time
 
 // SetMemberRoles implements store.MemberWriter.
 func (t tx) SetMemberRoles(communityID, userID int64, roles []string) error {
-	list, err := rolesOrNull(roles)
+	list, err := memberRoles(roles)
 	if err != nil {
 		return t.spoil(err)
 	}
@@ -261,7 +261,7 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int
 	if err != nil {
 		return 0, t.spoil(err)
 	}
-	list, err := rolesOrNull(to)
+	list, err := memberRoles(to)
 	if err != nil {
 		return 0, t.spoil(err)
 	}

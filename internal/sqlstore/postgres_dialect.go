@@ -21,6 +21,14 @@ func (*postgresEngine) oneOf(column, placeholder, kind string) string {
 	return column + ` = ANY (` + placeholder + `::` + kind + `[])`
 }
 
+// membersInOrder implements dialect. Where the columns are compared one by one, the server may think that few have a list and sort them all.
+func (*postgresEngine) membersInOrder(list bool) (which, order string) {
+	if list {
+		return `(community_id, roles, id) > ($1, $4, 0) AND (community_id, roles, id) < ($1, $4, 2147483648)`, `community_id, roles, id`
+	}
+	return `(community_id, id) > ($1, 0) AND (community_id, id) < ($1, 2147483648)`, `community_id, id`
+}
+
 // foundAnywhere implements dialect. A text has a term if it has all pieces of it, which the index knows, and has them side by side. OFFSET 0
 // makes the server look up each account that is found, and not join all members to them.
 func (*postgresEngine) foundAnywhere(term string, emails bool) (string, string) {

@@ -32,6 +32,14 @@ func (*sqliteEngine) oneOf(column, placeholder, _ string) string {
 	return column + ` IN (SELECT value FROM json_each(` + placeholder + `))`
 }
 
+// membersInOrder implements dialect.
+func (*sqliteEngine) membersInOrder(list bool) (which, order string) {
+	if list {
+		return `community_id = $1 AND roles = $4`, `id`
+	}
+	return `community_id = $1`, `id`
+}
+
 // foundAnywhere implements dialect. CROSS JOIN goes from the texts to the members, and not the other way.
 func (*sqliteEngine) foundAnywhere(term string, emails bool) (string, string) {
 	phrase := `"` + strings.ReplaceAll(term, `"`, `""`) + `"`

@@ -55,6 +55,9 @@ type dialect interface {
 	elements(placeholder, kind string) string
 	// oneOf is the condition that a column is an element of a list of that type.
 	oneOf(column, placeholder, kind string) string
+	// membersInOrder is the condition that a row of community_author is of community $1, and with a list has the list of roles $4, and the
+	// order of joining, so that they are read along an index.
+	membersInOrder(list bool) (which, order string)
 	// foundAnywhere selects id and roles of the members of community $1 in whose texts, those of addresses only with emails, a term of at
 	// least three characters is found, and gives $2. The statement may be continued with AND and LIMIT.
 	foundAnywhere(term string, emails bool) (text, arg string)
