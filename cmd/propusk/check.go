@@ -54,7 +54,7 @@ type check struct {
 	user  propusk.User
 	owner propusk.User
 	where propusk.Community
-	q     access.Question
+	q     propusk.Question
 }
 
 func (c *check) resolve(ctx context.Context, user, permission, community, owner string) (err error) {
@@ -66,12 +66,12 @@ func (c *check) resolve(ctx context.Context, user, permission, community, owner 
 			return fmt.Errorf("--owner: %w", err)
 		}
 	}
-	c.q = access.Question{Permission: permission, UserID: c.user.UserID, OwnerID: c.owner.UserID}
+	c.q = propusk.Question{Permission: permission, UserID: c.user.UserID, OwnerID: c.owner.UserID}
 	if community != "" {
 		if c.where, err = findCommunity(ctx, c.a, community); err != nil {
 			return fmt.Errorf("--community: %w", err)
 		}
-		c.q.CommunityID = &c.where.ID
+		c.q.CommunityID = c.where.ID
 	}
 	return nil
 }

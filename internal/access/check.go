@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,21 +20,9 @@ var permCheck = rbac.MustPermission("access:check")
 // MaxChecks is how many questions one call may ask.
 const MaxChecks = 1000
 
-// Question asks whether somebody may do something.
-type Question struct {
-	// Permission is a concrete one, of a community or of the platform.
-	Permission string
-	// CommunityID says where; nil is the default community, if there is one. A permission of the platform takes none.
-	CommunityID *int64
-	// UserID is whom it is about, "" the caller. About others only holders of access:check may ask.
-	UserID string
-	// OwnerID is the user_id of whose object it is, "" when that does not matter or is not known.
-	OwnerID string
-}
-
 // Check answers one question; see CheckAll.
-func (s *Service) Check(ctx context.Context, caller propusk.Pass, q Question) (rbac.Decision, error) {
-	found, err := s.look(ctx, caller, []Question{q}, func(int) string { return "" })
+func (s *Service) Check(ctx context.Context, caller propusk.Pass, q propusk.Question) (rbac.Decision, error) {
+	found, err := s.look(ctx, caller, []propusk.Question{q}, func(int) string { return "" })
 	if err != nil {
 		return rbac.Decision{}, err
 	}
@@ -43,7 +32,7 @@ func (s *Service) Check(ctx context.Context, caller propusk.Pass, q Question) (r
 // CheckAll answers each question in turn. What cannot be allowed is a Decision, not an error: to unknown users the reason is inactive, and in
 // communities that do not exist, or that the user is not in, not_member. Invalid when a question is malformed, Forbidden when it is about
 // somebody else without access:check.
-func (s *Service) CheckAll(ctx context.Context, caller propusk.Pass, questions []Question) ([]rbac.Decision, error) {
+func (s *Service) CheckAll(ctx context.Context, caller propusk.Pass, questions []propusk.Question) ([]rbac.Decision, error) {
 	found, err := s.look(ctx, caller, questions, func(i int) string { return fmt.Sprintf("checks[%d].", i) })
 	decisions := make([]rbac.Decision, len(found))
 	for i, f := range found {
@@ -78,7 +67,7 @@ func (f finding) decide() rbac.Decision {
 }
 
 // look reads all that the questions are about, each thing once.
-func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []Question, at func(int) string) ([]finding, error) {
+func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []propusk.Question, at func(int) string) ([]finding, error) {
 	found := make([]finding, len(questions))
 	var faults []propusk.FieldError
 	for i, q := range questions {
@@ -102,14 +91,14 @@ func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []Que
 }
 
 // read checks the form of a question.
-func (s *Service) read(q Question) (f finding, bad []propusk.FieldError) {
+func (s *Service) read(q propusk.Question) (f finding, bad []propusk.FieldError) {
 	fault := func(field, message string) { bad = append(bad, propusk.FieldError{Field: field, Message: message}) }
 	permission, err := rbac.ParsePermission(q.Permission)
 	if err != nil {
 		fault("permission", fmt.Sprintf("must be a concrete permission such as shout:create: %v", err))
 	}
 	f.permission, f.platform = permission, s.PlatformCatalogue.Knows(permission)
-	if f.platform && q.CommunityID != nil {
+	if f.platform && q.CommunityID != 0 {
 		fault("community_id", "must be left out: this is a permission of the platform, which holds above all communities")
 	}
 	if q.UserID != "" && !isUUID(q.UserID) {
@@ -139,7 +128,7 @@ type visit struct {
 	key             string
 }
 
-func (l *looker) fill(f *finding, q Question) (err error) {
+func (l *looker) fill(f *finding, q propusk.Question) (err error) {
 	if f.pass, err = l.person(q.UserID); err != nil {
 		return err
 	}
@@ -153,11 +142,8 @@ func (l *looker) fill(f *finding, q Question) (err error) {
 	if f.platform || !f.active {
 		return nil
 	}
-	community := l.s.DefaultCommunity
-	if q.CommunityID != nil {
-		community = *q.CommunityID
-	}
-	f.somewhere = community != 0 || q.CommunityID != nil
+	community := cmp.Or(q.CommunityID, l.s.DefaultCommunity)
+	f.somewhere = community != 0
 	if f.somewhere {
 		f.pass, err = l.placed(f.pass, community)
 	}
@@ -212,12 +198,8 @@ func (s *Service) mirrored(ctx context.Context, community int64) func(store.Gran
 
 // Visit is the pass of the caller in a community, or in the default one where none is named. A community that does not exist, or that the
 // caller is not in, is none; only platform admins enter every one.
-func (s *Service) Visit(ctx context.Context, caller propusk.Pass, communityID *int64) (propusk.Pass, error) {
-	community := s.DefaultCommunity
-	if communityID != nil {
-		community = *communityID
-	}
-	if community == 0 {
+func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int64) (propusk.Pass, error) {
+	if community = cmp.Or(community, s.DefaultCommunity); community == 0 {
 		return caller, nil
 	}
 	placed, err := s.place(s.Store.Now(ctx), caller, community, s.mirrored(ctx, community))

@@ -39,8 +39,8 @@ type Via struct {
 }
 
 // Explain answers one question as Check does, and says why.
-func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q Question) (Explanation, error) {
-	found, err := s.look(ctx, caller, []Question{q}, func(int) string { return "" })
+func (s *Service) Explain(ctx context.Context, caller propusk.Pass, q propusk.Question) (Explanation, error) {
+	found, err := s.look(ctx, caller, []propusk.Question{q}, func(int) string { return "" })
 	if err != nil {
 		return Explanation{}, err
 	}

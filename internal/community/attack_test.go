@@ -56,8 +56,8 @@ func (w *world) atTheWorstMoment(do func()) *community.Service {
 	return &s
 }
 
-func assign(p propusk.Pass, roles ...string) community.Assignment {
-	return community.Assignment{UserID: p.User.UserID, Roles: append([]string{}, roles...)}
+func assign(p propusk.Pass, roles ...string) propusk.Assignment {
+	return propusk.Assignment{UserID: p.User.UserID, Roles: append([]string{}, roles...)}
 }
 
 // TestDeletingAnAccountBesideABulkLeavesAnAdmin: a reader deletes the account while a bulk makes it the only admin. SQLite lets nobody write beside.
@@ -68,7 +68,7 @@ func TestDeletingAnAccountBesideABulkLeavesAnAdmin(t *testing.T) {
 	id := w.founds(anna, "owls")
 	w.give(id, boris, "reader")
 	w.Accounts.Store = &hook{Store: w.Store, afterCommunitiesWith: func() {
-		_, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(anna, "editor"), assign(boris, "admin")})
+		_, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(anna, "editor"), assign(boris, "admin")})
 		w.must(err)
 	}}
 	w.refused(w.Accounts.Delete(w.ctx(), boris), "last_community_admin")
@@ -98,7 +98,7 @@ func TestAKeyWithALimitComesAndGoesNowhere(t *testing.T) {
 			t.Errorf("a key for checks is a platform admin: %v, and knows the roles of a community: %v", key.PlatformAdmin, profile.Settled)
 		}
 		// About its issuer it learns what is true of the person, not of itself.
-		about := access.Question{Permission: "shout:read", CommunityID: &id, UserID: root.User.UserID}
+		about := propusk.Question{Permission: "shout:read", CommunityID: id, UserID: root.User.UserID}
 		decision, err := w.Access.Check(w.ctx(), key, about)
 		w.must(err)
 		same(t, "about the issuer", string(decision.Reason), "role")
@@ -126,7 +126,7 @@ func TestAMalformedUserIDIsNobodys(t *testing.T) {
 			return err
 		}))
 		for _, bad := range []string{"12345678-1234-4234-8234-1234567890zz", "12345678-1234-4234-8234-123456789zzz", "urn:uuid:" + victim, "{" + victim + "}"} {
-			_, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{{UserID: bad, Roles: []string{"admin"}}})
+			_, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{{UserID: bad, Roles: []string{"admin"}}})
 			w.refused(err, "invalid_input")
 			_, err = w.Communities.SetRoles(w.ctx(), anna, id, bad, []string{"admin"})
 			w.refused(err, "user_not_found")
@@ -140,7 +140,7 @@ func TestABulkIntoADeletedCommunity(t *testing.T) {
 		anna, boris := w.person("Anna"), w.person("Boris")
 		id := w.founds(anna, "owls")
 		s := w.atTheWorstMoment(func() { w.must(w.Communities.Delete(w.ctx(), anna, id)) })
-		_, err := s.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(boris, "reader")})
+		_, err := s.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, "reader")})
 		w.refused(err, "community_not_found")
 	})
 }
@@ -153,7 +153,7 @@ func TestABulkByWhoLostTheRightMeanwhile(t *testing.T) {
 		id := w.founds(anna, "owls")
 		w.give(id, boris, "admin")
 		s := w.atTheWorstMoment(func() { w.give(id, boris, "reader") })
-		_, err := s.Bulk(w.ctx(), boris, id, community.ModeReplace, []community.Assignment{assign(clara, "admin")})
+		_, err := s.Bulk(w.ctx(), boris, id, propusk.ModeReplace, []propusk.Assignment{assign(clara, "admin")})
 		w.refused(err, "missing_permission")
 		same(t, "Clara", w.rolesOf(id, clara), "-")
 		_, _, err = w.Audit.Rows(w.ctx(), w.Operator(), 1, 0, 10)
@@ -169,14 +169,14 @@ func TestABulkSeesWhatChangedMeanwhile(t *testing.T) {
 		id := w.founds(anna, "owls")
 		w.give(id, boris, "reader")
 		s := w.atTheWorstMoment(func() { w.give(id, boris, "reader", "expert") })
-		results, err := s.Bulk(w.ctx(), anna, id, community.ModeAdd, []community.Assignment{assign(boris, "author")})
+		results, err := s.Bulk(w.ctx(), anna, id, propusk.ModeAdd, []propusk.Assignment{assign(boris, "author")})
 		w.must(err)
 		same(t, "nothing is lost", results[0].Roles, []string{"reader", "expert", "author"})
 		s = w.atTheWorstMoment(func() {
-			_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, community.Settings{AvailableRoles: []string{"reader", "admin"}, DefaultRoles: []string{}}, true)
+			_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, propusk.RoleSettings{AvailableRoles: []string{"reader", "admin"}, DefaultRoles: []string{}}, true)
 			w.must(err)
 		})
-		_, err = s.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(boris, "expert")})
+		_, err = s.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, "expert")})
 		w.refused(err, "invalid_input")
 	})
 }
@@ -195,7 +195,7 @@ func TestAListOfRolesIsBounded(t *testing.T) {
 		}
 		_, err := w.Communities.SetRoles(w.ctx(), anna, id, boris.User.UserID, long)
 		w.refused(err, "invalid_input")
-		_, err = w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(boris, long...)})
+		_, err = w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, long...)})
 		w.refused(err, "invalid_input")
 		_, err = w.Communities.SetRoles(w.ctx(), anna, id, boris.User.UserID, long[:75])
 		w.must(err)
@@ -204,7 +204,7 @@ func TestAListOfRolesIsBounded(t *testing.T) {
 		for i := range endless {
 			endless[i] = fmt.Sprintf("r%x", i)
 		}
-		_, err = w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(boris, endless...)})
+		_, err = w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, endless...)})
 		w.refused(err, "invalid_input")
 	})
 }
@@ -215,7 +215,7 @@ func TestAListIsNotTakenForAnother(t *testing.T) {
 	onEngines(t, func(w *world) {
 		anna, boris, clara := w.person("Anna"), w.person("Boris"), w.person("Clara")
 		id := w.founds(anna, "owls")
-		_, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{assign(boris, "reader", "author"), assign(clara, "reader,author")})
+		_, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, "reader", "author"), assign(clara, "reader,author")})
 		w.refused(err, "invalid_input")
 	})
 }
@@ -233,7 +233,7 @@ func TestABarOutlivesTheDefaults(t *testing.T) {
 		w.must(err)
 		all := []string{"reader", "author", "artist", "expert", "editor", "admin"}
 		settings := func(available []string, defaults ...string) {
-			_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, community.Settings{AvailableRoles: available, DefaultRoles: defaults}, true)
+			_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, propusk.RoleSettings{AvailableRoles: available, DefaultRoles: defaults}, true)
 			w.must(err)
 		}
 		settings(all)

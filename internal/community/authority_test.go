@@ -49,11 +49,11 @@ func deeds() []deed {
 			return err
 		}},
 		{"bulk replace", both, func(w *world, actor propusk.Pass, id int64, them propusk.Pass, granted, _ string) error {
-			_, err := w.Communities.Bulk(w.ctx(), actor, id, community.ModeReplace, []community.Assignment{{UserID: them.User.UserID, Roles: []string{granted}}})
+			_, err := w.Communities.Bulk(w.ctx(), actor, id, propusk.ModeReplace, []propusk.Assignment{{UserID: them.User.UserID, Roles: []string{granted}}})
 			return err
 		}},
 		{"bulk add", both, func(w *world, actor propusk.Pass, id int64, them propusk.Pass, granted, _ string) error {
-			_, err := w.Communities.Bulk(w.ctx(), actor, id, community.ModeAdd, []community.Assignment{{AuthorID: them.User.ID, Roles: []string{granted}}})
+			_, err := w.Communities.Bulk(w.ctx(), actor, id, propusk.ModeAdd, []propusk.Assignment{{AuthorID: them.User.ID, Roles: []string{granted}}})
 			return err
 		}},
 		{
@@ -169,7 +169,7 @@ func (w *world) editsWithin(id int64, actor propusk.Pass, actorRole, edited stri
 		_, err := w.Communities.CreateRole(w.ctx(), actor, id, community.NewRole{ID: "new-" + list, Name: "New", Permissions: *own(list)})
 		expect("creates a role with the list of "+list+" beside", err, list)
 	}
-	settings := community.Settings{AvailableRoles: testRoles, DefaultRoles: []string{"guest", edited}}
+	settings := propusk.RoleSettings{AvailableRoles: testRoles, DefaultRoles: []string{"guest", edited}}
 	is, err := w.Communities.RoleSettings(w.ctx(), actor, id)
 	w.must(err)
 	settings.AvailableRoles = is.AvailableRoles

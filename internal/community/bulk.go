@@ -14,42 +14,6 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// Mode says what a bulk does with the roles that a member has.
-type Mode string
-
-// The modes.
-const (
-	// ModeAdd gives the named roles beside those that a member has.
-	ModeAdd Mode = "add"
-	// ModeReplace gives exactly the named roles.
-	ModeReplace Mode = "replace"
-)
-
-// Assignment is one row of a bulk: an account, named by its user_id or its number, and roles. A nil Roles was not given.
-type Assignment struct {
-	UserID   string
-	AuthorID int64
-	Roles    []string
-}
-
-// Assigned is what became of one row.
-type Assigned struct {
-	UserID string
-	Status Status
-	// Roles are those that the account has now.
-	Roles []string
-}
-
-// Status says what a bulk did with a row.
-type Status string
-
-// What becomes of a row.
-const (
-	StatusAdded     Status = "added"     // a new member
-	StatusChanged   Status = "changed"   // other roles than before
-	StatusUnchanged Status = "unchanged" // had these roles already
-)
-
 const (
 	// MaxBulk is how many rows one bulk may have.
 	MaxBulk = 100_000
@@ -63,9 +27,9 @@ const (
 
 // Bulk gives roles to many accounts: all rows or none. Who is no member is admitted. Every row needs what SetRoles needs; wrong rows are
 // named, up to a hundred. The audit has one entry, of all rows. NotFound, Forbidden, Invalid, Conflict (last_community_admin, busy).
-func (s *Service) Bulk(ctx context.Context, caller propusk.Pass, id int64, mode Mode, rows []Assignment) ([]Assigned, error) {
-	if mode != ModeAdd && mode != ModeReplace {
-		return nil, propusk.InvalidField("mode", fmt.Sprintf("must be %s or %s", ModeAdd, ModeReplace))
+func (s *Service) Bulk(ctx context.Context, caller propusk.Pass, id int64, mode propusk.Mode, rows []propusk.Assignment) ([]propusk.Assigned, error) {
+	if mode != propusk.ModeAdd && mode != propusk.ModeReplace {
+		return nil, propusk.InvalidField("mode", fmt.Sprintf("must be %s or %s", propusk.ModeAdd, propusk.ModeReplace))
 	}
 	if len(rows) > MaxBulk {
 		return nil, propusk.InvalidField("members", fmt.Sprintf("must have at most %d rows", MaxBulk))
@@ -90,18 +54,18 @@ func (s *Service) MayBulk(ctx context.Context, caller propusk.Pass, id int64) er
 // bulk is one that is under way.
 type bulk struct {
 	s    *Service
-	mode Mode
+	mode propusk.Mode
 	me   propusk.Pass
 	// rows are what is to be written, results what is to be told, faults which rows are wrong, and above which are beyond the caller's rights.
 	rows          []store.BulkRow
-	results       []Assigned
+	results       []propusk.Assigned
 	faults, above []propusk.FieldError
 	rights        rights
 	seen          map[int64]int
 	demotes       bool
 }
 
-func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mode Mode, rows []Assignment) ([]Assigned, error) {
+func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mode propusk.Mode, rows []propusk.Assignment) ([]propusk.Assigned, error) {
 	b := &bulk{s: s, mode: mode, seen: map[int64]int{}}
 	if err := s.Store.View(ctx, func(r store.Reader) error { return b.plan(ctx, r, caller, id, rows) }); err != nil {
 		return nil, err
@@ -121,11 +85,11 @@ func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mo
 }
 
 // plan judges every row.
-func (b *bulk) plan(ctx context.Context, r store.Reader, caller propusk.Pass, id int64, rows []Assignment) (err error) {
+func (b *bulk) plan(ctx context.Context, r store.Reader, caller propusk.Pass, id int64, rows []propusk.Assignment) (err error) {
 	if b.me, err = b.s.Access.InsideWith(r, caller, id, permAssign); err != nil {
 		return err
 	}
-	b.rights, b.results = rightsOf(b.me), make([]Assigned, len(rows))
+	b.rights, b.results = rightsOf(b.me), make([]propusk.Assigned, len(rows))
 	for start := 0; start < len(rows) && ctx.Err() == nil; start += lookAt {
 		part := rows[start:min(start+lookAt, len(rows))]
 		accounts, err := lookUp(r, id, part)
@@ -140,7 +104,7 @@ func (b *bulk) plan(ctx context.Context, r store.Reader, caller propusk.Pass, id
 }
 
 // lookUp finds the accounts of rows. Those that are named wrongly are nobody.
-func lookUp(r store.Reader, id int64, rows []Assignment) ([]store.Account, error) {
+func lookUp(r store.Reader, id int64, rows []propusk.Assignment) ([]store.Account, error) {
 	var userIDs []string
 	var numbers []int64
 	for _, row := range rows {
@@ -185,7 +149,7 @@ func name(faults *[]propusk.FieldError, i int, field, message string) {
 }
 
 // judge decides what is to become of one row.
-func (b *bulk) judge(i int, row Assignment, is store.Account) {
+func (b *bulk) judge(i int, row propusk.Assignment, is store.Account) {
 	first, twice := b.seen[is.ID]
 	switch {
 	case (row.UserID == "") == (row.AuthorID == 0):
@@ -206,10 +170,10 @@ func (b *bulk) judge(i int, row Assignment, is store.Account) {
 		return
 	}
 	to := unique(row.Roles)
-	if b.mode == ModeAdd {
+	if b.mode == propusk.ModeAdd {
 		to = union(is.Roles, row.Roles)
 	}
-	b.results[i] = Assigned{UserID: is.UserID, Roles: to, Status: StatusUnchanged}
+	b.results[i] = propusk.Assigned{UserID: is.UserID, Roles: to, Status: propusk.StatusUnchanged}
 	switch {
 	case tooLong(to) != nil:
 		b.fault(i, ".roles", tooLong(to).Error())
@@ -220,7 +184,7 @@ func (b *bulk) judge(i int, row Assignment, is store.Account) {
 	}
 }
 
-func nameOf(row Assignment) string {
+func nameOf(row propusk.Assignment) string {
 	if row.UserID != "" {
 		return ".user_id"
 	}
@@ -240,9 +204,9 @@ func (b *bulk) available(i int, given, has []string) bool {
 }
 
 func (b *bulk) add(i int, is store.Account, to []string) {
-	b.results[i].Status = StatusAdded
+	b.results[i].Status = propusk.StatusAdded
 	if is.Member {
-		b.results[i].Status = StatusChanged
+		b.results[i].Status = propusk.StatusChanged
 	}
 	row := store.BulkRow{AccountID: is.ID, Member: is.Member, Before: is.Roles, After: to}
 	if mark, barred := bar(b.me.Community, is.Member, is.Roles, to); mark && is.ID != b.me.User.ID {

@@ -30,7 +30,7 @@ type PolicyChange struct {
 	// Kept are roles of the community's own that survive, Reverted those of the policy that the community had edited.
 	Kept, Reverted []string
 	// Settings are the lists afterwards.
-	Settings Settings
+	Settings propusk.RoleSettings
 	// Stripped is how many members lose a role that is no more, or would.
 	Stripped int
 	// Applied is false for a preview.
@@ -173,7 +173,7 @@ func (a *applying) compare(was *rbac.Grants, lists []store.RoleList) {
 // settle says which roles are available and given on joining afterwards: what the community chose, less what is gone, and of the new roles
 // those that the policy makes available.
 func (a *applying) settle(c propusk.Community, was *rbac.Grants, policy rbac.Policy) {
-	a.change.Settings = Settings{AvailableRoles: without(c.AvailableRoles, a.gone), DefaultRoles: without(c.DefaultRoles, a.gone)}
+	a.change.Settings = propusk.RoleSettings{AvailableRoles: without(c.AvailableRoles, a.gone), DefaultRoles: without(c.DefaultRoles, a.gone)}
 	for _, role := range policy.AvailableRoles {
 		if !was.Has(role) {
 			a.change.Settings.AvailableRoles = union(a.change.Settings.AvailableRoles, []string{role})

@@ -40,16 +40,11 @@ type RoleEdit struct {
 
 const maxIcon = 64 // characters
 
-// Settings say which roles can be given in a community, and which are given on joining.
-type Settings struct {
-	AvailableRoles, DefaultRoles []string
-}
-
 // RoleSettings needs member:read. NotFound, Forbidden.
-func (s *Service) RoleSettings(ctx context.Context, caller propusk.Pass, id int64) (settings Settings, err error) {
+func (s *Service) RoleSettings(ctx context.Context, caller propusk.Pass, id int64) (settings propusk.RoleSettings, err error) {
 	err = s.Store.View(ctx, func(r store.Reader) error {
 		me, err := s.Access.InsideWith(r, caller, id, permRead)
-		settings = Settings{AvailableRoles: me.Community.AvailableRoles, DefaultRoles: me.Community.DefaultRoles}
+		settings = propusk.RoleSettings{AvailableRoles: me.Community.AvailableRoles, DefaultRoles: me.Community.DefaultRoles}
 		return err
 	})
 	return settings, err
@@ -58,17 +53,17 @@ func (s *Service) RoleSettings(ctx context.Context, caller propusk.Pass, id int6
 // SetRoleSettings replaces both lists. A role that members hold stays available unless strip says to take it from them. It needs
 // community:configure, and to hold all that is permitted by the roles that come or go and by the members who lose one. NotFound, Forbidden,
 // Invalid, Conflict (roles_in_use, with the count).
-func (s *Service) SetRoleSettings(ctx context.Context, caller propusk.Pass, id int64, to Settings, strip bool) (Settings, error) {
+func (s *Service) SetRoleSettings(ctx context.Context, caller propusk.Pass, id int64, to propusk.RoleSettings, strip bool) (propusk.RoleSettings, error) {
 	err := s.Store.Update(ctx, func(tx store.Tx) error {
 		me, err := s.Access.InsideWith(tx, caller, id, permConfigure)
 		if err != nil {
 			return err
 		}
 		is := me.Community
-		if err := to.check(me.Local.Grants); err != nil {
+		if err := check(to, me.Local.Grants); err != nil {
 			return err
 		}
-		to = Settings{AvailableRoles: unique(to.AvailableRoles), DefaultRoles: unique(to.DefaultRoles)}
+		to = propusk.RoleSettings{AvailableRoles: unique(to.AvailableRoles), DefaultRoles: unique(to.DefaultRoles)}
 		touched := slices.Concat(differing(is.AvailableRoles, to.AvailableRoles), differing(is.DefaultRoles, to.DefaultRoles))
 		if !me.Covers(touched) {
 			return aboveOwnRights()
@@ -85,8 +80,8 @@ func (s *Service) SetRoleSettings(ctx context.Context, caller propusk.Pass, id i
 	return to, err
 }
 
-// check is the rule of DESIGN: defaults are available, admin is always available and never a default.
-func (to Settings) check(grants *rbac.Grants) error {
+// check says what is wrong with settings: defaults are available, admin is always available and never a default.
+func check(to propusk.RoleSettings, grants *rbac.Grants) error {
 	var bad field.Faults
 	for name, list := range map[string][]string{"available_roles": to.AvailableRoles, "default_roles": to.DefaultRoles} {
 		for i, role := range list {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/propusk/propusk"
-	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -93,7 +92,7 @@ func TestALostDefaultRoleDoesNotComeBackByJoining(t *testing.T) {
 			return err
 		},
 		"bulk": func(w *world, admin propusk.Pass, id int64, them propusk.Pass) error {
-			_, err := w.Communities.Bulk(w.ctx(), admin, id, community.ModeReplace, []community.Assignment{{UserID: them.User.UserID, Roles: []string{}}})
+			_, err := w.Communities.Bulk(w.ctx(), admin, id, propusk.ModeReplace, []propusk.Assignment{{UserID: them.User.UserID, Roles: []string{}}})
 			return err
 		},
 	}
@@ -134,7 +133,7 @@ func TestTheLastAdminStays(t *testing.T) {
 			_, err = w.Communities.RemoveRole(w.ctx(), by, id, anna.User.UserID, "admin")
 			w.refused(err, last)
 			w.refused(w.Communities.Remove(w.ctx(), by, id, anna.User.UserID), last)
-			_, err = w.Communities.Bulk(w.ctx(), by, id, community.ModeReplace, []community.Assignment{{UserID: anna.User.UserID, Roles: []string{"editor"}}})
+			_, err = w.Communities.Bulk(w.ctx(), by, id, propusk.ModeReplace, []propusk.Assignment{{UserID: anna.User.UserID, Roles: []string{"editor"}}})
 			w.refused(err, last)
 		}
 		w.refused(w.Communities.Leave(w.ctx(), anna, id), last)
@@ -173,7 +172,7 @@ func twoAdmins(w *world, rounds int) {
 		func(by, them propusk.Pass) error { return w.Communities.Remove(w.ctx(), by, id, them.User.UserID) },
 		func(by, _ propusk.Pass) error { return w.Communities.Leave(w.ctx(), by, id) },
 		func(by, them propusk.Pass) error {
-			_, err := w.Communities.Bulk(w.ctx(), by, id, community.ModeReplace, []community.Assignment{{UserID: them.User.UserID, Roles: []string{"editor"}}})
+			_, err := w.Communities.Bulk(w.ctx(), by, id, propusk.ModeReplace, []propusk.Assignment{{UserID: them.User.UserID, Roles: []string{"editor"}}})
 			return err
 		},
 	}
@@ -199,7 +198,7 @@ func TestShrinkingWhatIsAvailable(t *testing.T) {
 		anna, boris := w.person("Anna"), w.person("Boris")
 		id := w.founds(anna, "owls")
 		w.give(id, boris, "reader", "expert")
-		to := community.Settings{AvailableRoles: []string{"reader", "editor", "admin"}, DefaultRoles: []string{"reader"}}
+		to := propusk.RoleSettings{AvailableRoles: []string{"reader", "editor", "admin"}, DefaultRoles: []string{"reader"}}
 		_, err := w.Communities.SetRoleSettings(w.ctx(), anna, id, to, false)
 		w.refused(err, "roles_in_use")
 		if !strings.Contains(fmt.Sprint(err), "held by 1 member") {
@@ -210,7 +209,7 @@ func TestShrinkingWhatIsAvailable(t *testing.T) {
 		same(t, "Boris", w.rolesOf(id, boris), "[reader]")
 		_, err = w.Communities.AddRole(w.ctx(), anna, id, boris.User.UserID, "expert")
 		w.refused(err, "invalid_input")
-		for what, bad := range map[string]community.Settings{
+		for what, bad := range map[string]propusk.RoleSettings{
 			"without admin":          {AvailableRoles: []string{"reader"}, DefaultRoles: []string{"reader"}},
 			"admin by default":       {AvailableRoles: []string{"reader", "admin"}, DefaultRoles: []string{"admin"}},
 			"default not available":  {AvailableRoles: []string{"reader", "admin"}, DefaultRoles: []string{"editor"}},
@@ -279,7 +278,7 @@ func TestARoleOfOnesOwn(t *testing.T) {
 // decides checks what the next request of somebody would be told.
 func (w *world) decides(p propusk.Pass, id int64, permission string, want bool) {
 	w.t.Helper()
-	decision, err := w.Access.Check(w.ctx(), p, access.Question{Permission: permission, CommunityID: &id})
+	decision, err := w.Access.Check(w.ctx(), p, propusk.Question{Permission: permission, CommunityID: id})
 	w.must(err)
 	if decision.Allowed != want {
 		w.t.Errorf("%s in %d: %+v, want %t", permission, id, decision, want)
@@ -341,7 +340,7 @@ func TestAPolicyThatLosesARole(t *testing.T) {
 	next.must(err)
 	same(t, "stripped", change.Stripped, 1)
 	same(t, "Boris", next.rolesOf(id, boris), "[]")
-	same(t, "settings", change.Settings, community.Settings{
+	same(t, "settings", change.Settings, propusk.RoleSettings{
 		AvailableRoles: []string{"admin", "own", "guest", "painter", "twin", "judge", "lead"}, DefaultRoles: []string{},
 	})
 	roles, err := next.Communities.Roles(w.ctx(), anna, id)
@@ -355,35 +354,35 @@ func TestABulkIsAllOrNothing(t *testing.T) {
 		anna, boris, clara := w.person("Anna"), w.person("Boris"), w.person("Clara")
 		id := w.founds(anna, "owls")
 		w.give(id, boris, "reader")
-		rows := []community.Assignment{
+		rows := []propusk.Assignment{
 			{UserID: boris.User.UserID, Roles: []string{"author", "reader"}},
 			{AuthorID: clara.User.ID, Roles: []string{"expert", "editor"}},
 			{UserID: anna.User.UserID, Roles: []string{"admin"}},
 		}
-		results, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeAdd, rows)
+		results, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeAdd, rows)
 		w.must(err)
-		same(t, "results", results, []community.Assigned{
-			{UserID: boris.User.UserID, Status: community.StatusChanged, Roles: []string{"reader", "author"}},
-			{UserID: clara.User.UserID, Status: community.StatusAdded, Roles: []string{"expert", "editor"}},
-			{UserID: anna.User.UserID, Status: community.StatusUnchanged, Roles: []string{"admin"}},
+		same(t, "results", results, []propusk.Assigned{
+			{UserID: boris.User.UserID, Status: propusk.StatusChanged, Roles: []string{"reader", "author"}},
+			{UserID: clara.User.UserID, Status: propusk.StatusAdded, Roles: []string{"expert", "editor"}},
+			{UserID: anna.User.UserID, Status: propusk.StatusUnchanged, Roles: []string{"admin"}},
 		})
-		results, err = w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, rows[:2])
+		results, err = w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, rows[:2])
 		w.must(err)
 		same(t, "replaced", results[0].Roles, []string{"author", "reader"})
 
 		for what, bad := range map[string]struct {
-			row   community.Assignment
+			row   propusk.Assignment
 			field string
 		}{
-			"an unknown account":   {community.Assignment{UserID: "00000000-0000-4000-8000-000000000000", Roles: []string{"reader"}}, "members[1].user_id"},
-			"an unknown number":    {community.Assignment{AuthorID: 1 << 30, Roles: []string{"reader"}}, "members[1].author_id"},
-			"the same twice":       {community.Assignment{AuthorID: boris.User.ID, Roles: []string{"reader"}}, "members[1].author_id"},
-			"nobody":               {community.Assignment{Roles: []string{"reader"}}, "members[1]"},
-			"a role there is not":  {community.Assignment{UserID: clara.User.UserID, Roles: []string{"reader", "king"}}, "members[1].roles[1]"},
-			"no list":              {community.Assignment{UserID: clara.User.UserID}, "members[1].roles"},
-			"two names of one row": {community.Assignment{UserID: clara.User.UserID, AuthorID: clara.User.ID, Roles: []string{}}, "members[1]"},
+			"an unknown account":   {propusk.Assignment{UserID: "00000000-0000-4000-8000-000000000000", Roles: []string{"reader"}}, "members[1].user_id"},
+			"an unknown number":    {propusk.Assignment{AuthorID: 1 << 30, Roles: []string{"reader"}}, "members[1].author_id"},
+			"the same twice":       {propusk.Assignment{AuthorID: boris.User.ID, Roles: []string{"reader"}}, "members[1].author_id"},
+			"nobody":               {propusk.Assignment{Roles: []string{"reader"}}, "members[1]"},
+			"a role there is not":  {propusk.Assignment{UserID: clara.User.UserID, Roles: []string{"reader", "king"}}, "members[1].roles[1]"},
+			"no list":              {propusk.Assignment{UserID: clara.User.UserID}, "members[1].roles"},
+			"two names of one row": {propusk.Assignment{UserID: clara.User.UserID, AuthorID: clara.User.ID, Roles: []string{}}, "members[1]"},
 		} {
-			_, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{{UserID: boris.User.UserID, Roles: []string{"editor"}}, bad.row})
+			_, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{{UserID: boris.User.UserID, Roles: []string{"editor"}}, bad.row})
 			var refused *propusk.Error
 			if !errors.As(err, &refused) || refused.Kind != propusk.Invalid || len(refused.Fields) != 1 || refused.Fields[0].Field != bad.field {
 				t.Errorf("%s: %v", what, err)
@@ -409,7 +408,7 @@ func TestABulkMayDemoteItsCaller(t *testing.T) {
 		anna, boris := w.person("Anna"), w.person("Boris")
 		id := w.founds(anna, "owls")
 		w.give(id, boris, "admin")
-		_, err := w.Communities.Bulk(w.ctx(), anna, id, community.ModeReplace, []community.Assignment{{UserID: anna.User.UserID, Roles: []string{"reader"}}})
+		_, err := w.Communities.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{{UserID: anna.User.UserID, Roles: []string{"reader"}}})
 		w.must(err)
 		same(t, "Anna", w.rolesOf(id, anna), "[reader]")
 	})

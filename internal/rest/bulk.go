@@ -129,7 +129,7 @@ func (d *Door) takeBulk(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]community.Assigned, error) {
+func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigned, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || strconv.FormatInt(id, 10) != r.PathValue("id") {
 		id = 0 // there is none, which the service says in its own words
@@ -150,7 +150,7 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]community.Assig
 }
 
 // readBulk reads the rows one by one, as strictly as every other body is read.
-func readBulk(body io.Reader) (mode community.Mode, rows []community.Assignment, err error) {
+func readBulk(body io.Reader) (mode propusk.Mode, rows []propusk.Assignment, err error) {
 	in := jsontext.NewDecoder(body)
 	if err := begins(in, '{'); err != nil {
 		return "", nil, err
@@ -201,7 +201,7 @@ func begins(in *jsontext.Decoder, with jsontext.Kind) error {
 	return nil
 }
 
-func readRows(in *jsontext.Decoder) (rows []community.Assignment, err error) {
+func readRows(in *jsontext.Decoder) (rows []propusk.Assignment, err error) {
 	if err := begins(in, '['); err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func readRows(in *jsontext.Decoder) (rows []community.Assignment, err error) {
 		if err := json.UnmarshalDecode(in, &row, json.RejectUnknownMembers(true)); err != nil {
 			return nil, malformed(err, at)
 		}
-		rows = append(rows, community.Assignment{UserID: row.UserID, AuthorID: row.AuthorID, Roles: row.Roles})
+		rows = append(rows, propusk.Assignment{UserID: row.UserID, AuthorID: row.AuthorID, Roles: row.Roles})
 	}
 	_, err = in.ReadToken()
 	return rows, err
@@ -274,7 +274,7 @@ func (b *bulks) enter() (done func(), err error) {
 	return func() { b.under.Add(-1) }, nil
 }
 
-func writeResults(w io.Writer, results []community.Assigned) error {
+func writeResults(w io.Writer, results []propusk.Assigned) error {
 	out := jsontext.NewEncoder(w)
 	for _, token := range []jsontext.Token{jsontext.BeginObject, jsontext.String("results"), jsontext.BeginArray} {
 		if err := out.WriteToken(token); err != nil {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -19,8 +20,13 @@ type Question struct {
 	OwnerID     string `json:"owner_id,omitempty" maxLength:"36" doc:"Whose object it is, a user_id"`
 }
 
-func (q Question) question() access.Question {
-	return access.Question{Permission: q.Permission, CommunityID: q.CommunityID, UserID: q.UserID, OwnerID: q.OwnerID}
+func (q Question) question() propusk.Question {
+	asked := propusk.Question{Permission: q.Permission, UserID: q.UserID, OwnerID: q.OwnerID}
+	if q.CommunityID != nil {
+		// A client whose variable was not set means no community at all, and not the default one.
+		asked.CommunityID = cmp.Or(*q.CommunityID, -1)
+	}
+	return asked
 }
 
 // Decision answers a question.
@@ -128,7 +134,7 @@ func (d *Door) checks(api huma.API) {
 
 	huma.Register(api, op(http.MethodPost, "/api/check/batch", "check-batch", "Up to 1,000 checks at once"+about),
 		answer(d, func(ctx context.Context, me propusk.Pass, in *questions) (Decisions, error) {
-			asked := make([]access.Question, len(in.Body.Checks))
+			asked := make([]propusk.Question, len(in.Body.Checks))
 			for i, q := range in.Body.Checks {
 				asked[i] = q.question()
 			}
@@ -148,11 +154,7 @@ func (d *Door) checks(api huma.API) {
 
 	huma.Register(api, op(http.MethodGet, "/api/pass", "pass", "Who I am and what I may do, on the platform and in a community"),
 		answer(d, func(ctx context.Context, me propusk.Pass, in *passQuery) (Pass, error) {
-			var community *int64
-			if in.CommunityID != 0 {
-				community = &in.CommunityID
-			}
-			pass, err := d.Access.Visit(ctx, me, community)
+			pass, err := d.Access.Visit(ctx, me, in.CommunityID)
 			return toPass(pass), err
 		}))
 }

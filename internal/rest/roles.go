@@ -123,7 +123,7 @@ func toPolicyChange(c community.PolicyChange) PolicyChange {
 	return out
 }
 
-func toSettings(s community.Settings) RoleSettings {
+func toSettings(s propusk.RoleSettings) RoleSettings {
 	return RoleSettings{AvailableRoles: list(s.AvailableRoles), DefaultRoles: list(s.DefaultRoles)}
 }
 
@@ -173,7 +173,7 @@ func (d *Door) roleSettings(api huma.API) {
 	huma.Register(api, inCommunity(http.MethodPut, path, "set-role-settings",
 		"Replace both lists; needs community:configure and to hold what the changed roles permit", http.StatusConflict),
 		answer(d, func(ctx context.Context, me propusk.Pass, in *newSettings) (RoleSettings, error) {
-			to := community.Settings{AvailableRoles: in.Body.AvailableRoles, DefaultRoles: in.Body.DefaultRoles}
+			to := propusk.RoleSettings{AvailableRoles: in.Body.AvailableRoles, DefaultRoles: in.Body.DefaultRoles}
 			settings, err := d.Communities.SetRoleSettings(ctx, me, in.ID, to, in.Body.OnInUse == strip)
 			return toSettings(settings), err
 		}))

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/store"
@@ -35,13 +37,11 @@ func (n *nullBulkRow) row() store.BulkRow {
 	}
 }
 
-// bulkLists are the columns of the lists of a row.
-func bulkLists(row store.BulkRow) (before, after *string, err error) {
-	if before, err = rolesOrNull(row.Before); err != nil {
-		return nil, nil, err
-	}
-	after, err = memberRoles(row.After)
-	return before, after, err
+// stagedRow is a row as it is kept.
+type stagedRow struct {
+	account            int64
+	member, bar, admit bool
+	before, after      *string
 }
 
 // Accounts implements store.BulkReader.
@@ -100,71 +100,168 @@ func (t tx) BeginBulk(communityID int64, at time.Time) (int64, error) {
 	return one(t.reader, value[int64], `INSERT INTO bulk (community_id, began_at) VALUES ($1, $2) RETURNING id`, communityID, at.Unix())
 }
 
-// AddBulkRows implements store.BulkWriter.
+// AddBulkRows implements store.BulkWriter. It counts what CountBulk will need: that has less time.
 func (t tx) AddBulkRows(bulkID int64, rows []store.BulkRow) error {
-	return t.addBulkRows(t, bulkID, rows)
+	staged, err := t.staged(bulkID, rows)
+	if err != nil {
+		return t.spoil(err)
+	}
+	if err := t.addBulkRows(t, bulkID, staged); err != nil {
+		return err
+	}
+	var members, admins, bars, admits int
+	moves := map[string]int{}
+	for i, row := range staged {
+		if row.member {
+			members++
+			moves[countedAs(row.before)]--
+		}
+		moves[countedAs(row.after)]++
+		admins += number(slices.Contains(rows[i].After, rbac.Admin) && !slices.Contains(rows[i].Before, rbac.Admin))
+		bars += number(row.bar)
+		admits += number(row.admit)
+	}
+	for _, list := range slices.Sorted(maps.Keys(moves)) {
+		if moves[list] == 0 {
+			continue
+		}
+		_, err := t.exec(`
+			INSERT INTO bulk_count (bulk_id, roles, members) VALUES ($1, $2, $3)
+			ON CONFLICT (bulk_id, roles) DO UPDATE SET members = bulk_count.members + excluded.members`, bulkID, list, moves[list])
+		if err != nil {
+			return err
+		}
+	}
+	return t.change(`
+		UPDATE bulk SET all_rows = all_rows + $2, members = members + $3, admins = admins + $4, bars = bars + $5, admits = admits + $6
+		WHERE id = $1`, bulkID, len(rows), members, admins, bars, admits)
+}
+
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// staged are rows as they are to be kept. A list in which the database has more than role ids is kept with all it has there: to the caller it
+// is the same.
+func (t tx) staged(bulkID int64, rows []store.BulkRow) ([]stagedRow, error) {
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.AccountID
+	}
+	list, err := t.list(ids)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[int64]*string{}
+	_, err = many(t.reader, func(rows *sql.Rows) (_ struct{}, err error) {
+		var id int64
+		var roles *string
+		err = rows.Scan(&id, &roles)
+		kept[id] = roles
+		return struct{}{}, err
+	}, `
+		SELECT m.author_id, m.roles FROM `+t.elements(`$2`, `bigint`)+` AS named CROSS JOIN community_author AS m
+		WHERE m.community_id = (SELECT community_id FROM bulk WHERE id = $1) AND m.author_id = named.v`, bulkID, list)
+	if err != nil {
+		return nil, err
+	}
+	staged := make([]stagedRow, len(rows))
+	for i, row := range rows {
+		before, err := rolesOrNull(row.Before)
+		if err != nil {
+			return nil, err
+		}
+		after, err := rolesOrNull(row.After)
+		if err != nil {
+			return nil, err
+		}
+		if is, ok := kept[row.AccountID]; ok && row.Member {
+			if roles, _ := rbac.ParseRoles(countedAs(is)); slices.Equal(roles, row.Before) {
+				before = is
+			}
+		}
+		staged[i] = stagedRow{row.AccountID, row.Member, row.Bar, row.Admit, before, after}
+	}
+	return staged, nil
 }
 
 // ApplyBulk implements store.BulkWriter. Where others may write meanwhile, the first statement keeps them from the members that it finds
 // as they were, and the insertion from those it adds; both in the order of accounts, so that of two bulks one waits.
 func (t tx) ApplyBulk(bulkID int64, at time.Time) (int, error) {
-	communityID, err := one(t.reader, value[int64], `SELECT community_id FROM bulk WHERE id = $1`, bulkID)
+	b, err := t.bulk(bulkID)
 	if err != nil {
 		return 0, err
 	}
-	rows, err := one(t.reader, scanBulkSize, `SELECT count(*), coalesce(sum(CASE WHEN member THEN 1 ELSE 0 END), 0) FROM bulk_row WHERE bulk_id = $1`,
-		bulkID)
-	if err != nil {
-		return 0, err
-	}
-	if err := t.expect(rows.members)(one(t.reader, value[int], `
+	if err := t.expect(b.members)(one(t.reader, value[int], `
 		SELECT count(*) FROM (
 			SELECT m.id FROM bulk_row CROSS JOIN community_author AS m
-			WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND m.community_id = $2 AND m.author_id = bulk_row.author_id AND m.roles IS NOT DISTINCT FROM bulk_row.before_roles
+			WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND m.community_id = $2 AND m.author_id = bulk_row.author_id
+				AND m.roles IS NOT DISTINCT FROM bulk_row.before_roles
 			ORDER BY m.author_id`+t.locking("m")+`
-		) AS unchanged`, bulkID, communityID)); err != nil {
+		) AS unchanged`, bulkID, b.community)); err != nil {
 		return 0, err
 	}
 	_, err = t.exec(`
 		UPDATE community_author SET roles = bulk_row.after_roles FROM bulk_row
 		WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND bulk_row.after_roles IS DISTINCT FROM bulk_row.before_roles
-			AND community_author.community_id = $2 AND community_author.author_id = bulk_row.author_id`, bulkID, communityID)
+			AND community_author.community_id = $2 AND community_author.author_id = bulk_row.author_id`, bulkID, b.community)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.expect(rows.all - rows.members)(t.exec(`
+	if err := t.expect(b.all - b.members)(t.exec(`
 		INSERT INTO community_author (community_id, author_id, roles, joined_at)
 		SELECT $2, author_id, after_roles, $3 FROM bulk_row WHERE bulk_id = $1 AND member = FALSE ORDER BY author_id
-		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, communityID, at.Unix())); err != nil {
+		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, b.community, at.Unix())); err != nil {
 		return 0, err
 	}
-	// Whoever deletes an account meanwhile has looked at the communities in which it was an admin. No row is listed by this pattern.
-	const admin = `',' || coalesce(%s, '') || ',' LIKE '%%,` + rbac.Admin + `,%%'`
-	_, err = t.exec(`
-		UPDATE author SET is_active = is_active WHERE id IN (
-			SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND `+fmt.Sprintf(admin, "after_roles")+` AND NOT `+fmt.Sprintf(admin, "before_roles")+`)`,
-		bulkID)
-	if err != nil {
-		return 0, err
-	}
-	_, err = t.exec(`
-		INSERT INTO community_barred (community_id, author_id)
-		SELECT $2, author_id FROM bulk_row WHERE bulk_id = $1 AND bar = TRUE ORDER BY author_id
-		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, communityID)
-	if err != nil {
-		return 0, err
-	}
-	_, err = t.exec(`
-		DELETE FROM community_barred WHERE community_id = $2
-			AND author_id IN (SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND admit = TRUE)`, bulkID, communityID)
-	return rows.all, err
+	return b.all, t.applyRest(bulkID, b)
 }
 
-type bulkSize struct{ all, members int }
+// applyRest is what of a bulk few accounts have.
+func (t tx) applyRest(bulkID int64, b bulk) error {
+	if b.admins > 0 {
+		// Whoever deletes an account meanwhile has looked at the communities in which it was an admin. No row is listed by this pattern.
+		const admin = `',' || coalesce(%s, '') || ',' LIKE '%%,` + rbac.Admin + `,%%'`
+		_, err := t.exec(`
+			UPDATE author SET is_active = is_active WHERE id IN (
+				SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND `+fmt.Sprintf(admin, "after_roles")+` AND NOT `+fmt.Sprintf(admin, "before_roles")+`)`,
+			bulkID)
+		if err != nil {
+			return err
+		}
+	}
+	if b.bars > 0 {
+		_, err := t.exec(`
+			INSERT INTO community_barred (community_id, author_id)
+			SELECT $2, author_id FROM bulk_row WHERE bulk_id = $1 AND bar = TRUE ORDER BY author_id
+			ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, b.community)
+		if err != nil {
+			return err
+		}
+	}
+	if b.admits == 0 {
+		return nil
+	}
+	_, err := t.exec(`
+		DELETE FROM community_barred WHERE community_id = $2
+			AND author_id IN (SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND admit = TRUE)`, bulkID, b.community)
+	return err
+}
 
-func scanBulkSize(rows *sql.Rows) (s bulkSize, err error) {
-	err = rows.Scan(&s.all, &s.members)
-	return s, err
+// bulk is what is known of one without a look at its rows.
+type bulk struct {
+	community                          int64
+	all, members, admins, bars, admits int
+}
+
+func (t tx) bulk(id int64) (bulk, error) {
+	return one(t.reader, func(rows *sql.Rows) (b bulk, err error) {
+		err = rows.Scan(&b.community, &b.all, &b.members, &b.admins, &b.bars, &b.admits)
+		return b, err
+	}, `SELECT community_id, all_rows, members, admins, bars, admits FROM bulk WHERE id = $1`, id)
 }
 
 // expect makes it ErrChanged that a statement was about other than so many rows.
@@ -179,29 +276,21 @@ func (t tx) expect(want int) func(int, error) error {
 
 // CountBulk implements store.BulkWriter.
 func (t tx) CountBulk(bulkID int64) error {
-	communityID, err := one(t.reader, value[int64], `SELECT community_id FROM bulk WHERE id = $1`, bulkID)
+	b, err := t.bulk(bulkID)
 	if err != nil {
 		return err
 	}
-	joined, err := one(t.reader, value[int], `SELECT count(*) FROM bulk_row WHERE bulk_id = $1 AND member = FALSE`, bulkID)
-	if err != nil {
-		return err
-	}
-	if err := t.moveCommunity(communityID, joined); err != nil {
+	if err := t.moveCommunity(b.community, b.all-b.members); err != nil {
 		return err
 	}
 	_, err = t.exec(`
 		INSERT INTO community_author_count (community_id, roles, members)
-		SELECT $2, coalesce(list, ''), sum(more) FROM (
-			SELECT before_roles AS list, -1 AS more FROM bulk_row WHERE bulk_id = $1 AND member = TRUE
-			UNION ALL
-			SELECT after_roles, 1 FROM bulk_row WHERE bulk_id = $1
-		) AS moved GROUP BY list HAVING sum(more) <> 0
-		ON CONFLICT (community_id, roles) DO UPDATE SET members = community_author_count.members + excluded.members`, bulkID, communityID)
+		SELECT $2, roles, members FROM bulk_count WHERE bulk_id = $1 AND members <> 0 ORDER BY roles
+		ON CONFLICT (community_id, roles) DO UPDATE SET members = community_author_count.members + excluded.members`, bulkID, b.community)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`DELETE FROM community_author_count WHERE community_id = $1 AND members <= 0`, communityID)
+	_, err = t.exec(`DELETE FROM community_author_count WHERE community_id = $1 AND members <= 0`, b.community)
 	return err
 }
 

@@ -18,7 +18,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -62,7 +61,7 @@ func rolesOf(n int) string {
 	return "reader"
 }
 
-// crowd is what the tables hold, row by row.
+// eachCrowded hands over what the tables hold, row by row.
 func eachCrowded(row func(table string, columns ...any)) {
 	for n := 1; n <= manyAccounts; n++ {
 		u := crowded(n)
@@ -152,6 +151,9 @@ func crowdPostgres(tb testing.TB, url string) {
 	}
 }
 
+// TestCrowd says how long looks at large communities take, and a large change of one. Filling the tables takes minutes: TestKeepCrowd and
+// TestKeepCrowdPostgres do it once, for the database that PROPUSK_CROWD (a path) or PROPUSK_CROWD_POSTGRES (a URL) names, and TestCrowd then
+// takes that. PROPUSK_CROWD_ONLY leaves out the looks whose names do not hold it.
 func TestCrowd(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		s, path := openTemp(t), ""
@@ -376,8 +378,6 @@ func disturb(s *Store) (stop func() string) {
 	}
 }
 
-var _ = propusk.User{}
-
 func openCopy(t *testing.T, kept string) *Store {
 	path := filepath.Join(t.TempDir(), "copy.db")
 	if out, err := exec.Command("cp", "--reflink=auto", kept, path).CombinedOutput(); err != nil {
@@ -388,6 +388,9 @@ func openCopy(t *testing.T, kept string) *Store {
 
 func TestKeepCrowdPostgres(t *testing.T) {
 	kept := os.Getenv("PROPUSK_CROWD_POSTGRES")
+	if kept == "" {
+		t.Skip("nothing is to be kept")
+	}
 	if _, err := Migrate(t.Context(), kept); err != nil {
 		t.Fatal(err)
 	}
@@ -396,6 +399,9 @@ func TestKeepCrowdPostgres(t *testing.T) {
 
 func TestKeepCrowd(t *testing.T) {
 	kept := os.Getenv("PROPUSK_CROWD")
+	if kept == "" {
+		t.Skip("nothing is to be kept")
+	}
 	s, err := Open(t.Context(), "sqlite:"+kept)
 	if err != nil {
 		t.Fatal(err)

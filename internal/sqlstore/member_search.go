@@ -84,7 +84,7 @@ func (r reader) find(f store.MemberFilter) ([]foundMember, error) {
 		return nil, err
 	}
 	term := searchTerm(f.Search)
-	found, err := r.findWalking(f, term, lists, min(among, walkable))
+	found, err := r.findWalking(f, term, lists, among)
 	if err != nil || among <= walkable || len(found) == store.MaxFound {
 		return found, err
 	}
@@ -109,12 +109,16 @@ func (r reader) among(f store.MemberFilter) (members int, lists any, err error) 
 	return sum(with), lists, err
 }
 
-// findWalking looks at the texts of the members who joined first, one after the other: a term that many have is found soon, in the order of joining.
-func (r reader) findWalking(f store.MemberFilter, term string, lists any, members int) ([]foundMember, error) {
-	where, args := ``, []any{f.CommunityID, term, store.MaxFound, members}
+// findWalking looks at the texts of members one after the other: of all if they are few, or else of those who joined first, since a term that many
+// have is found there soon.
+func (r reader) findWalking(f store.MemberFilter, term string, lists any, among int) ([]foundMember, error) {
+	where, args := ``, []any{f.CommunityID, term, store.MaxFound, walkable}
 	if lists != nil {
 		where = ` AND ` + r.oneOf(`roles`, `$5`, `text`)
 		args = append(args, lists)
+	}
+	if among > walkable { // to order a few would make SQLite walk all
+		where += ` ORDER BY id`
 	}
 	has := r.instr() + `(names, $2) > 0`
 	if f.Emails {
@@ -122,7 +126,7 @@ func (r reader) findWalking(f store.MemberFilter, term string, lists any, member
 	}
 	return many(r, scanFound, `
 		WITH walk AS MATERIALIZED (
-			SELECT id, roles, author_id FROM community_author WHERE community_id = $1`+where+` ORDER BY id LIMIT $4
+			SELECT id, roles, author_id FROM community_author WHERE community_id = $1`+where+` LIMIT $4
 		)
 		SELECT id, roles FROM walk
 		WHERE (SELECT `+has+` FROM author_text WHERE author_text.author_id = walk.author_id) LIMIT $3`, args...)

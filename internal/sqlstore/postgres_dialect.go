@@ -1,7 +1,5 @@
 package sqlstore
 
-import "github.com/propusk/propusk/internal/store"
-
 // locking implements dialect.
 func (*postgresEngine) locking(table string) string { return " FOR NO KEY UPDATE OF " + table }
 
@@ -45,23 +43,19 @@ func (*postgresEngine) foundAnywhere(term string, emails bool) (string, string) 
 }
 
 // addBulkRows implements dialect: a statement for each row would be a journey to the server for each.
-func (*postgresEngine) addBulkRows(t tx, bulkID int64, rows []store.BulkRow) error {
+func (*postgresEngine) addBulkRows(t tx, bulkID int64, rows []stagedRow) error {
 	columns := struct {
 		accounts           []int64
 		member, bar, admit []bool
 		before, after      []*string
 	}{}
 	for _, row := range rows {
-		before, after, err := bulkLists(row)
-		if err != nil {
-			return t.spoil(err)
-		}
-		columns.accounts = append(columns.accounts, row.AccountID)
-		columns.member = append(columns.member, row.Member)
-		columns.before = append(columns.before, before)
-		columns.after = append(columns.after, after)
-		columns.bar = append(columns.bar, row.Bar)
-		columns.admit = append(columns.admit, row.Admit)
+		columns.accounts = append(columns.accounts, row.account)
+		columns.member = append(columns.member, row.member)
+		columns.before = append(columns.before, row.before)
+		columns.after = append(columns.after, row.after)
+		columns.bar = append(columns.bar, row.bar)
+		columns.admit = append(columns.admit, row.admit)
 	}
 	_, err := t.exec(`
 		INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)

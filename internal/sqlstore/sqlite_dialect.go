@@ -3,8 +3,6 @@ package sqlstore
 import (
 	"encoding/json"
 	"strings"
-
-	"github.com/propusk/propusk/internal/store"
 )
 
 // locking implements dialect: whoever writes is alone.
@@ -52,15 +50,11 @@ func (*sqliteEngine) foundAnywhere(term string, emails bool) (string, string) {
 }
 
 // addBulkRows implements dialect.
-func (*sqliteEngine) addBulkRows(t tx, bulkID int64, rows []store.BulkRow) error {
+func (*sqliteEngine) addBulkRows(t tx, bulkID int64, rows []stagedRow) error {
 	for _, row := range rows {
-		before, after, err := bulkLists(row)
-		if err != nil {
-			return t.spoil(err)
-		}
-		_, err = t.exec(`
+		_, err := t.exec(`
 			INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, bulkID, row.AccountID, row.Member, before, after, row.Bar, row.Admit)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, bulkID, row.account, row.member, row.before, row.after, row.bar, row.admit)
 		if err != nil {
 			return err
 		}

@@ -61,8 +61,8 @@ type dialect interface {
 	// foundAnywhere selects id and roles of the members of community $1 in whose texts, those of addresses only with emails, a term of at
 	// least three characters is found, and gives $2. The statement may be continued with AND and LIMIT.
 	foundAnywhere(term string, emails bool) (text, arg string)
-	// addBulkRows implements store.BulkWriter.
-	addBulkRows(t tx, bulkID int64, rows []store.BulkRow) error
+	// addBulkRows writes rows of a bulk down.
+	addBulkRows(t tx, bulkID int64, rows []stagedRow) error
 }
 
 // database is a database that a URL names.

@@ -108,8 +108,22 @@ CREATE TABLE bulk (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     community_id INTEGER NOT NULL,
     began_at     INTEGER NOT NULL,
+    all_rows     INTEGER NOT NULL DEFAULT 0, -- how many rows there are, and how many of each kind
+    members      INTEGER NOT NULL DEFAULT 0,
+    admins       INTEGER NOT NULL DEFAULT 0, -- who become one
+    bars         INTEGER NOT NULL DEFAULT 0,
+    admits       INTEGER NOT NULL DEFAULT 0,
     CONSTRAINT bulk_community_exists FOREIGN KEY (community_id) REFERENCES community (id)
 ) STRICT;
+
+-- By how many a bulk changes those who have a list of roles, as in community_author_count.
+CREATE TABLE bulk_count (
+    bulk_id INTEGER NOT NULL,
+    roles   TEXT    NOT NULL,
+    members INTEGER NOT NULL,
+    PRIMARY KEY (bulk_id, roles),
+    CONSTRAINT bulk_count_bulk_exists FOREIGN KEY (bulk_id) REFERENCES bulk (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bulk_row (
     bulk_id      INTEGER NOT NULL,
