@@ -112,11 +112,15 @@ type Pass struct {
 	Platform Standing
 	// PlatformAdmin passes every check in every existing community. It is false for an API key that has a limit, whoever issued it.
 	PlatformAdmin bool
-	// Community is where the request acts; one without an ID is none.
+	// Named tells whether a community was named, or there is a default one. Community is that one; it has no ID when it does not exist or the
+	// user may not know of it.
+	Named     bool
 	Community Community
 	// Member tells whether the user is a member there, and Local what the user holds there: stored roles, never invented ones.
 	Member bool
 	Local  Standing
+	// Ranks are Roles there and all that they inherit by the policy, which is what RoleAtLeast of package guard looks at.
+	Ranks []string
 	// Origin is where the request came from.
 	Origin Origin
 	// Operator marks the person at the command line of the machine, who stands above every account and has none.
@@ -143,9 +147,24 @@ func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Deci
 	return decision
 }
 
+// May answers whether the pass permits p, in its community or, if p is a permission of the platform, on the platform: the same as Checker's
+// Check about oneself, from what the pass knows.
+func (p Pass) May(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
+	switch {
+	case p.Platform.Grants.Knows(permission):
+		return p.Platform.Decide(permission, owner)
+	case !p.Named:
+		return rbac.Decision{Reason: rbac.ReasonCommunityRequired}
+	}
+	return p.Decide(permission, owner)
+}
+
 // Anywhere reports whether the pass reaches into every community, because its account is a platform admin's. What it may do there the limit of
 // an API key still bounds.
 func (p Pass) Anywhere() bool { return p.Platform.Grants.All(p.Platform.Roles) }
+
+// Limited reports whether the pass is of an API key with a list of its own. Such a key has permissions and no roles.
+func (p Pass) Limited() bool { return p.Platform.Limit != nil }
 
 // Covers reports whether the pass permits acting, where it acts, upon somebody with those roles, or giving them: all that they permit is held.
 func (p Pass) Covers(roles []string) bool { return p.power().Covers(roles) }

@@ -44,6 +44,17 @@ func (g *Grants) Roles() []string {
 // Has reports whether there is such a role.
 func (g *Grants) Has(role string) bool { return g.role(role) != nil }
 
+// Knows reports whether some role holds p, or what p is a form of: x where a
+// role holds x_own or x_any, x_own where one holds x_any. As admin holds all
+// that is in the catalogue, these are the permissions that [Catalogue.Knows].
+func (g *Grants) Knows(p Permission) bool {
+	if g == nil {
+		return false
+	}
+	_, known := g.forms[p]
+	return known
+}
+
 // Permissions returns a copy of role's full list, sorted by bytes, nil when
 // there is no such role.
 func (g *Grants) Permissions(role string) []string {

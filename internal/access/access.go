@@ -24,6 +24,8 @@ type Service struct {
 	PlatformCatalogue *rbac.Catalogue
 	// PlatformPolicy and Policy, of communities, are what decisions are explained with.
 	PlatformPolicy, Policy rbac.Policy
+	// Ancestors are what Policy says that a role inherits, the role itself included.
+	Ancestors map[string][]string
 	// DefaultCommunity is where checks are about that name no community; 0 for nowhere.
 	DefaultCommunity int64
 	// Mirror, when set, is asked for compiled lists before the database is.

@@ -46,24 +46,18 @@ type finding struct {
 	permission rbac.Permission
 	platform   bool
 	owner      rbac.Ownership
-	// active tells whether the account is, and somewhere whether a community was named.
-	active, somewhere bool
+	// active tells whether the account is.
+	active bool
 	// pass is where it is about; in no community when that one does not exist.
 	pass propusk.Pass
 }
 
 // decide is the one place where a check is decided.
 func (f finding) decide() rbac.Decision {
-	switch {
-	case !f.active:
+	if !f.active {
 		return rbac.Decision{Reason: rbac.ReasonInactive}
-	case f.platform:
-		return f.pass.Platform.Decide(f.permission, f.owner)
-	case !f.somewhere:
-		return rbac.Decision{Reason: rbac.ReasonCommunityRequired}
-	default:
-		return f.pass.Decide(f.permission, f.owner)
 	}
+	return f.pass.May(f.permission, f.owner)
 }
 
 // look reads all that the questions are about, each thing once.
@@ -143,8 +137,7 @@ func (l *looker) fill(f *finding, q propusk.Question) (err error) {
 		return nil
 	}
 	community := cmp.Or(q.CommunityID, l.s.DefaultCommunity)
-	f.somewhere = community != 0
-	if f.somewhere {
+	if community != 0 {
 		f.pass, err = l.placed(f.pass, community)
 	}
 	return err
@@ -179,6 +172,7 @@ func (l *looker) placed(pass propusk.Pass, community int64) (propusk.Pass, error
 	if placed, known := l.places[key]; known {
 		return placed, nil
 	}
+	pass.Named = true
 	placed, err := l.s.place(l.r, pass, community, l.s.mirrored(l.ctx, community))
 	if propusk.KindOf(err) == propusk.NotFound {
 		placed, err = pass, nil
@@ -202,6 +196,7 @@ func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int6
 	if community = cmp.Or(community, s.DefaultCommunity); community == 0 {
 		return caller, nil
 	}
+	caller.Named = true
 	placed, err := s.place(s.Store.Now(ctx), caller, community, s.mirrored(ctx, community))
 	if propusk.KindOf(err) == propusk.NotFound || (err == nil && !placed.Member && !placed.Anywhere()) {
 		return caller, nil

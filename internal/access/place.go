@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -73,9 +74,26 @@ func (s *Service) place(r store.Reader, me propusk.Pass, communityID int64, mirr
 		return propusk.Pass{}, err
 	}
 	s.report(found, grants, me.User)
-	me.Community, me.Member = found.Community, found.Member
+	me.Named, me.Community, me.Member = true, found.Community, found.Member
 	me.Local = propusk.Standing{Roles: found.Roles, Grants: grants, Limit: me.Platform.Limit}
+	me.Ranks = s.ranks(grants, found.Roles)
 	return me, nil
+}
+
+// ranks are roles and all that they inherit by the policy. A role that there is not is none.
+func (s *Service) ranks(grants *rbac.Grants, roles []string) []string {
+	var ranks []string
+	for _, role := range roles {
+		if !grants.Has(role) {
+			continue
+		}
+		for _, rank := range append([]string{role}, s.Ancestors[role]...) {
+			if !slices.Contains(ranks, rank) {
+				ranks = append(ranks, rank)
+			}
+		}
+	}
+	return ranks
 }
 
 // report tells the log of what a column of roles holds that is no role. It grants nothing, but somebody should know.

@@ -86,7 +86,7 @@ func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *passwo
 	}
 	who := &access.Service{
 		Store: db, Sessions: sessions, Platform: r.platformGrants, PlatformCatalogue: r.platformCatalogue, PlatformPolicy: r.platform,
-		Policy: r.community, DefaultCommunity: c.DefaultCommunity, Log: log, Now: time.Now, Random: rand.Reader,
+		Policy: r.community, Ancestors: ancestors(r.community), DefaultCommunity: c.DefaultCommunity, Log: log, Now: time.Now, Random: rand.Reader,
 	}
 	communities := &community.Service{
 		Store: db, Access: who, Policy: r.community, Grants: r.communityGrants, Catalogue: r.communityCatalogue, Log: log, Now: time.Now,

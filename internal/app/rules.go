@@ -51,6 +51,15 @@ func readPolicy(file string) (rbac.Policy, error) {
 	return policy, nil
 }
 
+// ancestors looks the inheritance of every role up once.
+func ancestors(p rbac.Policy) map[string][]string {
+	all := make(map[string][]string, len(p.Roles))
+	for _, role := range p.Roles {
+		all[role.ID] = p.Ancestors(role.ID)
+	}
+	return all
+}
+
 func compile(p rbac.Policy) (*rbac.Grants, *rbac.Catalogue, error) {
 	grants, err := rbac.Compile(p)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -92,6 +93,10 @@ type Pass struct {
 	Permissions         []string       `json:"permissions" doc:"What those roles permit there: the full list, sorted"`
 	PlatformPermissions []string       `json:"platform_permissions" doc:"What the role on the platform permits"`
 	PlatformAdmin       bool           `json:"platform_admin" doc:"Passes every check in every community"`
+	Ranks               []string       `json:"ranks" doc:"The roles there and all that they inherit by the policy"`
+	Named               bool           `json:"named" doc:"A community was named, or there is a default one"`
+	Limited             bool           `json:"limited" doc:"An API key with a list of its own"`
+	PlatformCatalogue   []string       `json:"platform_catalogue" doc:"The permissions that are decided on the platform; all others are a community's"`
 }
 
 // CommunityName is a community in a Pass.
@@ -105,6 +110,8 @@ func toPass(p propusk.Pass) Pass {
 	out := Pass{
 		User: toUser(p.User), Roles: list(p.Local.Roles), Permissions: list(p.Local.Permissions()),
 		PlatformPermissions: list(p.Platform.Permissions()), PlatformAdmin: p.PlatformAdmin,
+		Ranks: list(p.Ranks), Named: p.Named, Limited: p.Platform.Limit != nil,
+		PlatformCatalogue: slices.DeleteFunc(p.Platform.Grants.Permissions(rbac.Admin), func(s string) bool { return s == rbac.Everything }),
 	}
 	if p.KeyID == "" {
 		out.Session = new(toSession(p.Session, p))
