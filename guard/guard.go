@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/propusk/propusk"
 )
@@ -88,10 +89,12 @@ type visitKey struct{}
 type visit struct {
 	guard   *Guard
 	request *http.Request
-	held    *held
+
+	mu   sync.Mutex
+	held *held
 }
 
-// held is a pass for a community. It is asked for once per request, for nobody else waits for it: handlers run one after the other.
+// held is a pass for a community.
 type held struct {
 	community int64
 	pass      propusk.Pass
@@ -100,6 +103,8 @@ type held struct {
 
 // in is the pass in a community.
 func (v *visit) in(ctx context.Context, community int64) *held {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.held == nil || v.held.community != community {
 		v.held = v.guard.ask(ctx, v.request, community)
 	}
