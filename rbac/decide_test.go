@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/propusk/propusk/rbac"
+	"github.com/propusk/propusk/rbac/policyfile"
 )
 
 const (
@@ -233,5 +234,27 @@ func BenchmarkParsePermission(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_, _ = rbac.ParsePermission("reaction:LIKE:create")
+	}
+}
+
+func TestGrantsKnowWhatTheirCatalogueKnows(t *testing.T) {
+	t.Parallel()
+	policy := policyfile.Community()
+	grants, err := rbac.Compile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := rbac.NewCatalogue(policy.Content, policy.Reserved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range append(policy.Content, "shout:update", "shout:delete", "chat:update", "user:block", "spaceship:launch", "shout:read_own") {
+		p := rbac.MustPermission(text)
+		if got, want := grants.Knows(p), catalogue.Knows(p); got != want {
+			t.Errorf("%s: %t, want %t", p, got, want)
+		}
+	}
+	if (*rbac.Grants)(nil).Knows(rbac.MustPermission("shout:read")) {
+		t.Error("no grants know a permission")
 	}
 }
