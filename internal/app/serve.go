@@ -87,13 +87,7 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 		mux.Handle("GET /metrics", door.Metrics.Handler())
 		servers[newServer(log, mux)] = apart
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	for _, run := range a.background() {
-		running.Go(func() { run(background) })
-	}
-	defer running.Wait()
-	defer stop()
+	defer a.Start(ctx)()
 
 	failed := make(chan error, len(servers))
 	for server, on := range servers {
@@ -116,6 +110,19 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 	return nil
 }
 
+// Start begins what goes on beside requests. It does not end with ctx, but with stop, which waits for it.
+func (a *App) Start(ctx context.Context) (stop func()) {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, run := range a.background() {
+		running.Go(func() { run(background) })
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
 // background is what goes on beside requests, until its context ends.
 func (a *App) background() []func(context.Context) {
 	runs := []func(context.Context){a.Sessions.Run, a.Access.Run, a.Communities.Run}
@@ -134,6 +141,15 @@ func (s grantsSource) GrantsRefs(ctx context.Context, after int64, limit int) ([
 
 func (s grantsSource) Grants(ctx context.Context, hash store.GrantsHash) ([]byte, error) {
 	return s.db.Now(ctx).Grants(hash)
+}
+
+// Handler is the REST API, for a server that somebody else runs.
+func (a *App) Handler(c *config.Config, log *slog.Logger) (http.Handler, error) {
+	door, err := a.door(c, log)
+	if err != nil {
+		return nil, err
+	}
+	return door.Handler(), nil
 }
 
 func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {

@@ -26,8 +26,10 @@ func Layout() Map {
 			// Public, each with the module it exists for.
 			{Dir: "rbac/policyfile", Group: Public, Imports: []string{"rbac"}, Modules: []string{"github.com/goccy/go-yaml"}},
 			{Dir: "guard/gqlgenguard", Group: Public, Imports: list(core, "guard"), Modules: []string{"github.com/99designs/gqlgen"}},
-			{Dir: "embedded", Group: Public, Imports: list(core, "guard", "internal/config", "internal/app")},
-			{Dir: "propusktest", Group: Public, Imports: list(core, "guard", "client", "embedded", "internal/config", "internal/app")},
+
+			// Public, and the whole program as a library: like the commands, a door of its own that goes through services.
+			{Dir: "embedded", Group: Program, Imports: list(core, services, "internal/config", "internal/app")},
+			{Dir: "propusktest", Group: Program, Imports: list(core, "rbac/policyfile", "embedded")},
 
 			// Helpers: one skill each, and no knowledge of users or communities.
 			{Dir: "internal/email", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/text"}},
@@ -76,10 +78,14 @@ func Layout() Map {
 			{Dir: "internal/config", Group: Wiring, Modules: []string{"github.com/spf13/pflag"}},
 			{
 				Dir: "internal/app", Group: Wiring, Imports: []string{Everything},
-				Modules: []string{"github.com/lmittmann/tint", "github.com/prometheus/client_golang", "golang.org/x/sync", "golang.org/x/term"},
+				Modules: []string{
+					"github.com/lmittmann/tint", "github.com/prometheus/client_golang", "github.com/spf13/pflag", "golang.org/x/sync", "golang.org/x/term",
+				},
 			},
 			// For this repository's own tests: a whole server, and the PostgreSQL and Redis below it.
 			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app", "internal/pgtest")},
+			// What every implementation of the library's interfaces passes, as internal/store/storetest is for the port.
+			{Dir: "internal/librarytest", Group: Beside, Imports: core, Modules: []string{"github.com/google/go-cmp"}},
 			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
 			{Dir: "internal/redistest", Group: Beside},
 			// The commands are a door of their own, and like the others they go through services.
@@ -100,7 +106,7 @@ func Layout() Map {
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", services,
-				"internal/config", "internal/app", "internal/apptest", "internal/pgtest", "internal/redistest", "decisions"),
+				"internal/config", "internal/app", "internal/apptest", "internal/librarytest", "internal/pgtest", "internal/redistest", "decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}
