@@ -12,10 +12,38 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/guard"
 	"github.com/propusk/propusk/rbac"
-	"github.com/propusk/propusk/rbac/policyfile"
 )
 
-// compiled are the default policies.
+// magazine is the roles of a community that these tests speak of.
+func magazine() rbac.Policy {
+	return rbac.Policy{
+		Scope: rbac.ScopeCommunity, CreatorRole: "admin", DefaultRoles: []string{"reader"},
+		AvailableRoles: []string{"reader", "author", "artist", "expert", "editor", "admin"},
+		Content:        []string{"shout:create", "shout:read", "shout:update_own", "shout:update_any", "topic:merge"},
+		Roles: []rbac.Role{
+			{ID: "reader", Permissions: []string{"*:read"}},
+			{ID: "author", Inherits: []string{"reader"}, Permissions: []string{"*:create", "*:update_own"}},
+			{ID: "artist", Inherits: []string{"author"}},
+			{ID: "expert", Inherits: []string{"artist"}},
+			{ID: "editor", Inherits: []string{"expert"}, Permissions: []string{"*:update_any", "topic:merge"}},
+			{ID: "admin", Inherits: []string{"editor"}, Permissions: []string{"*"}},
+		},
+	}
+}
+
+// platform is the roles above all communities.
+func platform() rbac.Policy {
+	return rbac.Policy{
+		Scope: rbac.ScopePlatform, AvailableRoles: []string{"user", "moderator", "admin"}, DefaultRoles: []string{"user"}, Reserved: []string{"user:block"},
+		Roles: []rbac.Role{
+			{ID: "user"}, {ID: "moderator", Inherits: []string{"user"}, Permissions: []string{"user:block"}},
+			{ID: "admin", Inherits: []string{"moderator"}, Permissions: []string{"*"}},
+		},
+	}
+}
+
+// compiled is a policy made ready. Policies are written out here, and not read from files, because whoever imports this package has the modules
+// of its tests in go.sum.
 func compiled(t testing.TB, p rbac.Policy) *rbac.Grants {
 	t.Helper()
 	grants, err := rbac.Compile(p)
@@ -35,7 +63,7 @@ type register struct {
 }
 
 func newRegister(t testing.TB) *register {
-	return &register{platform: compiled(t, policyfile.Platform()), community: compiled(t, policyfile.Community())}
+	return &register{platform: compiled(t, platform()), community: compiled(t, magazine())}
 }
 
 func (r *register) Inspect(_ context.Context, bearer string, communityID int64) (propusk.Pass, error) {
@@ -65,7 +93,7 @@ func (r *register) pass(who string, communityID int64) propusk.Pass {
 			pass.Member = true
 			pass.Local.Roles = strings.Split(who, "+")
 			for _, role := range pass.Local.Roles {
-				pass.Ranks = append(pass.Ranks, policyfile.Community().Ancestors(role)...)
+				pass.Ranks = append(pass.Ranks, magazine().Ancestors(role)...)
 			}
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -43,7 +41,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	list := c.Permissions()
-	if diff := cmp.Diff("[chat:update_own page:update_any shout:read]", fmt.Sprint(list)); diff != "" {
+	if diff := diff("[chat:update_own page:update_any shout:read]", fmt.Sprint(list)); diff != "" {
 		t.Error(diff)
 	}
 	list[0] = perm("a:b")
@@ -104,7 +102,7 @@ func TestResolve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff("[member:read page:update_any shout:update_any shout:update_own]", fmt.Sprint(got)); diff != "" {
+	if diff := diff("[member:read page:update_any shout:update_any shout:update_own]", fmt.Sprint(got)); diff != "" {
 		t.Error(diff)
 	}
 	_, err = c.Resolve([]string{"shout:read", "*", "shout:*", "shout:fly", "chat:update"})

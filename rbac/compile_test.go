@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -25,7 +23,7 @@ func TestCompile(t *testing.T) {
 		"admin": "* chat:read chat:update_own member:read member:remove page:read page:update_any reaction:LIKE:create" +
 			" reaction:LIKE:read reaction:PROOF:create reaction:PROOF:read shout:create shout:merge shout:read shout:update_any shout:update_own",
 	} {
-		if diff := cmp.Diff(want, strings.Join(g.Permissions(role), " ")); diff != "" {
+		if diff := diff(want, strings.Join(g.Permissions(role), " ")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", role, diff)
 		}
 	}
@@ -39,7 +37,7 @@ func TestCompileInheritsFromSeveralParents(t *testing.T) {
 	g := compile(t, p)
 	want := append(g.Permissions("writer"), "member:remove")
 	slices.Sort(want)
-	if diff := cmp.Diff(want, g.Permissions("chief")); diff != "" {
+	if diff := diff(want, g.Permissions("chief")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -49,7 +47,7 @@ func TestCompileAddsOwnForAny(t *testing.T) {
 	p := magazine()
 	p.Roles[4].Permissions = []string{"shout:update_any", "page:update_any"}
 	want := []string{"page:update_any", "shout:update_any", "shout:update_own"}
-	if diff := cmp.Diff(want, compile(t, p).Permissions("guest")); diff != "" {
+	if diff := diff(want, compile(t, p).Permissions("guest")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -152,7 +150,7 @@ func TestCompileReportsEverything(t *testing.T) {
 	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
 		paths = append(paths, err.(*rbac.PolicyError).Path)
 	}
-	if diff := cmp.Diff([]string{"roles.reader.permissions[0]", "roles.writer.inherits[0]", "scope"}, paths); diff != "" {
+	if diff := diff([]string{"roles.reader.permissions[0]", "roles.writer.inherits[0]", "scope"}, paths); diff != "" {
 		t.Error(diff)
 	}
 	if _, ok := errors.AsType[*rbac.SyntaxError](err); ok {
@@ -189,7 +187,7 @@ func TestCompileOfManyPaths(t *testing.T) {
 	}
 	p.Roles[5].Permissions = []string{"member:remove"} // left0
 	top := p.Roles[len(p.Roles)-1].ID
-	if diff := cmp.Diff([]string{"member:remove"}, compile(t, p).Permissions(top)); diff != "" {
+	if diff := diff([]string{"member:remove"}, compile(t, p).Permissions(top)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -203,7 +201,7 @@ func TestAncestors(t *testing.T) {
 		"guest":  {"guest"},
 		"nobody": nil,
 	} {
-		if diff := cmp.Diff(want, p.Ancestors(role)); diff != "" {
+		if diff := diff(want, p.Ancestors(role)); diff != "" {
 			t.Errorf("%s: %s", role, diff)
 		}
 	}

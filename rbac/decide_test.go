@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/propusk/propusk/rbac"
-	"github.com/propusk/propusk/rbac/policyfile"
 )
 
 const (
@@ -239,11 +238,8 @@ func BenchmarkParsePermission(b *testing.B) {
 
 func TestGrantsKnowWhatTheirCatalogueKnows(t *testing.T) {
 	t.Parallel()
-	policy := policyfile.Community()
-	grants, err := rbac.Compile(policy)
-	if err != nil {
-		t.Fatal(err)
-	}
+	policy := magazine()
+	grants := compile(t, policy)
 	catalogue, err := rbac.NewCatalogue(policy.Content, policy.Reserved)
 	if err != nil {
 		t.Fatal(err)

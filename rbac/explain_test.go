@@ -3,8 +3,6 @@ package rbac_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -34,7 +32,7 @@ func TestExplain(t *testing.T) {
 		{"admin", "member:remove", []rbac.Source{{Path: roles("admin"), Pattern: "*"}}},
 		{"admin", "not_yet:there", []rbac.Source{{Path: roles("admin"), Pattern: "*"}}},
 	} {
-		if diff := cmp.Diff(tt.want, p.Explain(tt.role, perm(tt.perm))); diff != "" {
+		if diff := diff(tt.want, p.Explain(tt.role, perm(tt.perm))); diff != "" {
 			t.Errorf("why may %s %s (-want +got):\n%s", tt.role, tt.perm, diff)
 		}
 	}

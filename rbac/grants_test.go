@@ -6,14 +6,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/rbac"
 )
 
 func TestGrantsList(t *testing.T) {
 	g := compile(t, magazine())
-	if diff := cmp.Diff(roles("admin", "editor", "guest", "reader", "writer"), g.Roles()); diff != "" {
+	if diff := diff(roles("admin", "editor", "guest", "reader", "writer"), g.Roles()); diff != "" {
 		t.Error(diff)
 	}
 	if !g.Has("guest") || g.Has("nobody") || g.Has("") {
@@ -26,7 +24,7 @@ func TestGrantsList(t *testing.T) {
 		t.Error("All is wrong")
 	}
 	union := g.Union(roles("reader", "guest", "writer", "nobody", "reader"))
-	if diff := cmp.Diff(g.Permissions("writer"), union); diff != "" {
+	if diff := diff(g.Permissions("writer"), union); diff != "" {
 		t.Error(diff)
 	}
 	if first := g.Union(roles("writer", "admin"))[0]; first != rbac.Everything {
@@ -88,7 +86,7 @@ func TestWithAndWithout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"member:remove", "old:right"}, with.Permissions("usher")); diff != "" {
+	if diff := diff([]string{"member:remove", "old:right"}, with.Permissions("usher")); diff != "" {
 		t.Error(diff)
 	}
 	d := decisions{t, with}

@@ -1,6 +1,8 @@
 package rbac_test
 
 import (
+	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/propusk/propusk/rbac"
@@ -47,6 +49,14 @@ func perms(texts ...string) []rbac.Permission {
 		list = append(list, perm(s))
 	}
 	return list
+}
+
+// diff is "" when what was wanted is what there is. It is here because whoever imports this package has the modules of its tests in go.sum.
+func diff(want, got any) string {
+	if reflect.DeepEqual(want, got) {
+		return ""
+	}
+	return fmt.Sprintf("want %q\ngot  %q", want, got)
 }
 
 // roles reads better than a slice literal in a table.

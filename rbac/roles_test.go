@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -39,7 +37,7 @@ func TestParseRoles(t *testing.T) {
 		`["admin"]`:                     {bad: roles(`["admin"]`)},
 	} {
 		got, bad := rbac.ParseRoles(csv)
-		if diff := cmp.Diff([][]string{want.roles, want.bad}, [][]string{got, bad}); diff != "" {
+		if diff := diff([][]string{want.roles, want.bad}, [][]string{got, bad}); diff != "" {
 			t.Errorf("ParseRoles(%q) (-want +got):\n%s", csv, diff)
 		}
 	}

@@ -86,6 +86,8 @@ func Layout() Map {
 			{Dir: "internal/apptest", Group: Wiring, Imports: list(core, "internal/config", "internal/app", "internal/pgtest")},
 			// What every implementation of the library's interfaces passes, as internal/store/storetest is for the port.
 			{Dir: "internal/librarytest", Group: Beside, Imports: core, Modules: []string{"github.com/google/go-cmp"}},
+			// Properties of rbac that need other modules to be tested.
+			{Dir: "internal/rbactest", Group: Beside, Imports: []string{"rbac"}},
 			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
 			{Dir: "internal/redistest", Group: Beside},
 			// The commands are a door of their own, and like the others they go through services.

@@ -1,5 +1,5 @@
 //go:build hold
 
-package rbac_test
+package rbactest_test
 
 const pairs = 10_000_000
