@@ -81,8 +81,9 @@ type Row struct {
 	// Line is where it stands, Chapter the title above it.
 	Line    int
 	Chapter string
-	// Asker asks whether Who may; most ask about themselves.
+	// Asker asks whether Who may; most ask about themselves. ByName tells whether the question names whom it is about.
 	Asker, Who string
+	ByName     bool
 	Where      string
 	Permission string
 	Owner      rbac.Ownership

@@ -213,8 +213,8 @@ func (p *parser) permissions(cell string) []string {
 
 func (p *parser) decision(cells []string, line string) {
 	r := Row{Line: p.line, Chapter: p.chapter, Where: cells[1], Permission: permission(cells[2]), Why: cells[6], text: line}
-	asker, who, aboutAnother := strings.Cut(cells[0], "/")
-	if r.Asker, r.Who = asker, asker; aboutAnother {
+	asker, who, byName := strings.Cut(cells[0], "/")
+	if r.Asker, r.Who, r.ByName = asker, asker, byName; byName {
 		r.Who = who
 	}
 	if !p.known(r.Asker) || !p.known(r.Who) {

@@ -41,7 +41,7 @@ func inModule(t *testing.T, dir string, args ...string) {
 // TestTheGuardAloneBringsNothing: who imports the guard, the words and the engine has no other module in go.sum, not even for their tests.
 func TestTheGuardAloneBringsNothing(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"guard", "client", "rbac"} {
+	for _, name := range []string{"guard", "rbac"} {
 		dir := consumer(t, "package main\n\nimport _ \"github.com/propusk/propusk/"+name+"\"\n\nfunc main() {}\n")
 		sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
 		if err == nil && len(sums) > 0 {

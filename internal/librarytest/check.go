@@ -100,11 +100,15 @@ func malformedChecks(w *world) {
 	w.invalid(err, "community_id") // of the platform
 	_, err = w.Communities.Check(w.ctx(), propusk.Question{Permission: "shout:read", CommunityID: owls, UserID: "anna", OwnerID: "boris"})
 	w.invalid(err, "owner_id", "user_id")
-	decisions, err := w.Communities.CheckAll(w.ctx(), []propusk.Question{
-		{Permission: "shout:read", CommunityID: owls}, {Permission: "shout:*", CommunityID: owls}, {Permission: "user:block", CommunityID: owls},
-	})
-	w.invalid(err, "checks[1].permission", "checks[2].community_id")
-	w.same("answers beside an error", len(decisions), 0)
+	good := propusk.Question{Permission: "shout:read", CommunityID: owls}
+	for field, bad := range map[string]propusk.Question{
+		"permission": {Permission: "shout:*", CommunityID: owls}, "community_id": {Permission: "user:block", CommunityID: owls},
+		"owner_id": {Permission: "shout:read", CommunityID: owls, OwnerID: "boris"},
+	} {
+		decisions, err := w.Communities.CheckAll(w.ctx(), []propusk.Question{good, bad, good})
+		w.invalid(err, "checks[1]."+field)
+		w.same("answers beside an error", len(decisions), 0)
+	}
 }
 
 func manyChecks(w *world) {
@@ -112,7 +116,7 @@ func manyChecks(w *world) {
 	boris := w.member("Boris", owls, "reader")
 	var questions []propusk.Question
 	var want []bool
-	for i := range 1000 {
+	for i := range 1001 {
 		q := propusk.Question{Permission: "shout:read", CommunityID: owls, UserID: boris.UserID}
 		if i%3 == 1 {
 			q.Permission = "shout:create"
@@ -128,8 +132,9 @@ func manyChecks(w *world) {
 	if !slices.Equal(got, want) {
 		w.t.Errorf("%d answers are not those to %d questions", len(got), len(want))
 	}
-	_, err = w.Communities.CheckAll(w.ctx(), append(questions, questions[0]))
-	w.invalid(err, "checks")
+	faulty := append(questions, propusk.Question{Permission: "shout:*", CommunityID: owls})
+	_, err = w.Communities.CheckAll(w.ctx(), faulty)
+	w.invalid(err, "checks[1001].permission")
 	decisions, err = w.Communities.CheckAll(w.ctx(), nil)
 	w.must(err)
 	w.same("answers to no question", len(decisions), 0)
