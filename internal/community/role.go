@@ -147,9 +147,12 @@ func holders(r store.Reader, communityID int64, roles []string) ([]store.RoleLis
 
 func inUse(lists []store.RoleList, roles []string) error {
 	members := 0
+	var held []string
 	for _, list := range lists {
 		members += list.Members
+		held = union(held, list.Roles)
 	}
+	roles = without(roles, without(roles, held))
 	return &propusk.Error{
 		Kind: propusk.Conflict, Code: "roles_in_use",
 		Message: fmt.Sprintf("%s: held by %s; change their roles first, or say on_in_use: strip to take it from them",

@@ -1,0 +1,298 @@
+package decisions_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/decisions"
+	"github.com/propusk/propusk/guard"
+	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/pgtest"
+	"github.com/propusk/propusk/internal/redistest"
+	"github.com/propusk/propusk/rbac"
+)
+
+// way is one way to ask Propusk.
+type way struct {
+	name string
+	// open starts afresh over the database of a world, with nothing remembered.
+	open func(t *testing.T, w *world, c *config.Config) doors
+}
+
+// doors are what a way offers. Whoever asks shows a bearer, a token or an API key.
+type doors struct {
+	// as is who answers questions of the bearer; nil where there is nobody.
+	as func(ctx context.Context, bearer string) (propusk.Checker, error)
+	// trusted answers questions without a bearer; nil where nobody does.
+	trusted propusk.Checker
+	// inspector makes the passes that guards look at; nil where a way has none.
+	inspector propusk.Inspector
+	// cautious is an inspector that does not know all that an API key's list allows, and denies what it does not know.
+	cautious bool
+	close    func()
+}
+
+// ways are all of them. To add one, say how to open it.
+func ways() []way {
+	return []way{
+		{"access", openAccess}, {"explanations", openExplanations}, {"rest", openREST}, {"embedded", openEmbedded}, {"client", openClient},
+	}
+}
+
+func TestEveryWayDecidesByTheTable(t *testing.T) {
+	t.Parallel()
+	for engine, fresh := range map[string]func(t *testing.T, c *config.Config){
+		"sqlite":   func(*testing.T, *config.Config) {}, // is what a server has that is told nothing
+		"postgres": func(t *testing.T, c *config.Config) { c.Database = pgtest.Database(t) },
+	} {
+		for _, mirrored := range []bool{false, true} {
+			t.Run(engine+map[bool]string{true: " with redis"}[mirrored], func(t *testing.T) {
+				t.Parallel()
+				replayAll(t, build(t, func(c *config.Config) {
+					fresh(t, c)
+					if mirrored {
+						c.Redis = redistest.Start(t).URL()
+					}
+				}))
+			})
+		}
+	}
+}
+
+// replayAll asks every row in every way.
+func replayAll(t *testing.T, w *world) {
+	t.Helper()
+	for _, way := range ways() {
+		for _, defaulted := range []bool{false, true} {
+			name := way.name + map[bool]string{true: " with a default community"}[defaulted]
+			t.Run(name, func(t *testing.T) {
+				d := way.open(t, w, w.config(defaulted))
+				defer d.close()
+				r := replay{t: t, w: w, d: d}
+				r.themselves(w.rows(defaulted))
+				r.byOthers(w.rows(defaulted))
+				r.guarded(w.rows(defaulted))
+				t.Logf("%d answers, %d differences; %d denied for want of knowledge", r.answers, r.differences, r.unsaid)
+				if r.answers < len(w.rows(defaulted)) {
+					t.Error("there are fewer answers than rows")
+				}
+			})
+		}
+	}
+}
+
+// replay is one way in one world.
+type replay struct {
+	t                    *testing.T
+	w                    *world
+	d                    doors
+	answers, differences int
+	// unsaid counts what a cautious inspector denied without knowing.
+	unsaid int
+}
+
+// compare prints a row that was answered otherwise.
+func (r *replay) compare(how string, row decisions.Row, got, want string) {
+	r.answers++
+	if got != want {
+		r.differences++
+		r.t.Errorf("line %d, %s, is not %s:\n    %s\n    %s", row.Line, how, want, row, got)
+	}
+}
+
+// themselves has everybody ask their rows, one by one. Who is not active is turned away at the door.
+func (r *replay) themselves(rows []decisions.Row) {
+	askers := map[string]propusk.Checker{}
+	for _, row := range rows {
+		bearer := r.w.bearers[row.Asker]
+		if r.d.as == nil || bearer == "" {
+			continue
+		}
+		want := row.Outcome()
+		if r.w.inactive(row.Asker) {
+			want = "error unauthenticated"
+		}
+		asker, err := askers[row.Asker], error(nil)
+		if asker == nil {
+			asker, err = r.d.as(r.t.Context(), bearer)
+		}
+		var d rbac.Decision
+		if err == nil {
+			askers[row.Asker] = asker
+			d, err = asker.Check(r.t.Context(), r.w.question(row))
+		}
+		r.compare("asked by itself", row, decisions.Outcome(d, err), want)
+	}
+}
+
+// byOthers has a service ask about everybody in one batch, and the process itself where it may.
+func (r *replay) byOthers(rows []decisions.Row) {
+	others := map[string]propusk.Checker{}
+	if r.d.as != nil {
+		service, err := r.d.as(r.t.Context(), r.w.bearers["site"])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		others["asked by a service"] = service
+	}
+	if r.d.trusted != nil {
+		others["asked by the process"] = r.d.trusted
+	}
+	for how, other := range others {
+		var batch []decisions.Row
+		for _, row := range rows {
+			_, isPerson := r.w.table.Person(row.Who)
+			switch {
+			case row.ByName || !isPerson:
+			case row.Fails: // would spoil the batch
+				d, err := other.Check(r.t.Context(), r.w.about(row))
+				r.compare(how, row, decisions.Outcome(d, err), row.Outcome())
+			default:
+				batch = append(batch, row)
+			}
+		}
+		r.batch(how, other, batch)
+	}
+}
+
+// most is how many questions a call may ask.
+const most = 1000
+
+func (r *replay) batch(how string, asker propusk.Checker, rows []decisions.Row) {
+	for len(rows) > 0 {
+		some := rows[:min(most, len(rows))]
+		rows = rows[len(some):]
+		questions := make([]propusk.Question, len(some))
+		for i, row := range some {
+			questions[i] = r.w.about(row)
+		}
+		found, err := asker.CheckAll(r.t.Context(), questions)
+		if err != nil || len(found) != len(some) {
+			r.t.Fatalf("a batch of %d %s: %d decisions, %v", len(some), how, len(found), err)
+		}
+		for i, row := range some {
+			r.compare(how, row, decisions.Outcome(found[i], nil), row.Outcome())
+		}
+	}
+}
+
+// guarded has everybody come to a handler of their own behind a guard.
+func (r *replay) guarded(rows []decisions.Row) {
+	if r.d.inspector == nil {
+		return
+	}
+	who := guard.New(r.d.inspector)
+	for _, row := range rows {
+		bearer := r.w.bearers[row.Who]
+		switch permission, err := rbac.ParsePermission(row.Permission); {
+		case err != nil:
+			r.compare("in a rule", row, panicked(func() { guard.Permission(row.Permission) }), "panic")
+		case row.ByName || row.Fails || bearer == "":
+			// Nobody asks a guard about others. Which community a request is in has no bearing on permissions of the platform, so naming
+			// one is no error there.
+		default:
+			r.guard(who, row, permission, bearer)
+		}
+	}
+}
+
+func panicked(f func()) (what string) {
+	defer func() {
+		if recover() != nil {
+			what = "panic"
+		}
+	}()
+	f()
+	return "no panic"
+}
+
+func (r *replay) guard(who *guard.Guard, row decisions.Row, permission rbac.Permission, bearer string) {
+	var d rbac.Decision
+	through := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	handler := who.Middleware(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if pass, err := guard.PassFrom(request.Context()); err == nil {
+			d = pass.May(permission, row.Owner)
+		}
+		r.rule(row).Handler(through).ServeHTTP(w, request)
+	}))
+	request := httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, "/", nil)
+	request.Header.Set("Authorization", "Bearer "+bearer)
+	if id := r.w.named(row.Where); id != 0 {
+		request.Header.Set(guard.Header, strconv.FormatInt(id, 10))
+	}
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, request)
+	if r.d.cautious && r.limited(row) && answer.Code == http.StatusForbidden && !d.Allowed {
+		r.unsaid++
+		return
+	}
+	r.compare("by a guard", row, told(answer), telling(row))
+	if !r.w.inactive(row.Who) {
+		r.compare("by its pass", row, decisions.Outcome(d, nil), row.Outcome())
+	}
+}
+
+// limited tells rows about an API key with a list of its own, in which a cautious inspector may deny what is allowed to a platform admin only,
+// and give another reason for what is denied.
+func (r *replay) limited(row decisions.Row) bool {
+	key, isKey := r.w.table.Key(row.Who)
+	return isKey && key.Permissions[0] != rbac.Everything && (!row.Want.Allowed || row.Want.Reason == rbac.ReasonPlatformAdmin)
+}
+
+// rule is the one that a handler for such things would stand behind.
+func (r *replay) rule(row decisions.Row) guard.Rule {
+	if row.Owner == rbac.OwnerUnknown {
+		return guard.Permission(row.Permission)
+	}
+	where := row.Where
+	if where == decisions.Default {
+		where = decisions.Owls
+	}
+	return guard.Own(row.Permission, func(context.Context, *http.Request) (guard.Object, error) {
+		return guard.Object{CommunityID: r.w.named(where), OwnerID: r.w.owner(row)}, nil
+	})
+}
+
+// telling is what a guard says to a request that a row is about. To who is no member it says that the permission is missing.
+func telling(row decisions.Row) string {
+	switch reason := row.Want.Reason; {
+	case row.Want.Allowed:
+		return "204"
+	case reason == rbac.ReasonInactive:
+		return "401"
+	case reason == rbac.ReasonNotMember:
+		return "403 missing_permission"
+	default:
+		return "403 " + string(reason)
+	}
+}
+
+// told is what a guard said; a 401 has a code of its own for each way in which somebody is unknown.
+func told(answer *httptest.ResponseRecorder) string {
+	status := strconv.Itoa(answer.Code)
+	if answer.Code != http.StatusForbidden {
+		return status
+	}
+	_, code, _ := strings.Cut(answer.Body.String(), `"code":"`)
+	code, _, _ = strings.Cut(code, `"`)
+	return status + " " + code
+}
+
+// checker makes a propusk.Checker of functions.
+type checker struct {
+	one func(context.Context, propusk.Question) (rbac.Decision, error)
+	all func(context.Context, []propusk.Question) ([]rbac.Decision, error)
+}
+
+func (c checker) Check(ctx context.Context, q propusk.Question) (rbac.Decision, error) {
+	return c.one(ctx, q)
+}
+
+func (c checker) CheckAll(ctx context.Context, q []propusk.Question) ([]rbac.Decision, error) {
+	return c.all(ctx, q)
+}
