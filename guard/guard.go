@@ -140,13 +140,13 @@ var errNoGuard = errors.New("guard: the context holds no Pass: wrap the handler 
 
 type passKey struct{}
 
-// WithPass puts a Pass into a context, for functions that are called outside of a request, and for tests.
+// WithPass puts a Pass into a context, for functions that are called outside of a request, and for tests. Without Middleware a rule refuses
+// requests that name another community than the Pass is for.
 func WithPass(ctx context.Context, pass propusk.Pass) context.Context {
 	return context.WithValue(ctx, passKey{}, &held{pass: pass, community: pass.Community.ID})
 }
 
-// PassFrom is who asks, in the community that path, header or default name. Within a handler behind a rule it is the Pass that the rule looked
-// at. An error means that nobody is known to ask, and that nothing is allowed.
+// PassFrom is who asks, in the community that path, header or default name; the path counts only within a handler behind a rule. An error means that nobody is known to ask, and that nothing is allowed.
 func PassFrom(ctx context.Context) (propusk.Pass, error) {
 	h, err := heldIn(ctx)
 	if err != nil {

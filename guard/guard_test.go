@@ -273,6 +273,21 @@ func TestAFailedInspectionAllowsNothing(t *testing.T) {
 	}
 }
 
+// TestAPassIsForItsCommunity: one that was put into the context by hand opens no other.
+func TestAPassIsForItsCommunity(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.Handle("/c/{community_id}", guard.Permission("shout:create").Handler(ok))
+	for path, want := range map[string]int{"/c/1": http.StatusOK, "/c/2": http.StatusForbidden, "/c/x": http.StatusUnprocessableEntity} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		mux.ServeHTTP(w, r.WithContext(guard.WithPass(r.Context(), newRegister(t).pass("author", 1))))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
+}
+
 func TestAForgottenMiddlewareDenies(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()

@@ -229,10 +229,10 @@ func heldFor(ctx context.Context, r *http.Request) (*held, func(http.ResponseWri
 	present, _ := ctx.Value(passKey{}).(*held)
 	v, ok := ctx.Value(visitKey{}).(*visit)
 	switch {
-	case !ok && present != nil:
-		return present, WriteProblem, nil
-	case !ok:
+	case !ok && present == nil:
 		return nil, WriteProblem, errNoGuard
+	case !ok:
+		return present, WriteProblem, present.fits(r)
 	}
 	community, err := v.guard.community(r)
 	if err != nil {
@@ -242,6 +242,15 @@ func heldFor(ctx context.Context, r *http.Request) (*held, func(http.ResponseWri
 		return present, v.guard.refuse, nil
 	}
 	return v.in(ctx, community), v.guard.refuse, nil
+}
+
+// fits refuses a pass for one community where the request names another: there is no guard who could ask for the right one.
+func (h *held) fits(r *http.Request) error {
+	community, err := Community(r)
+	if err == nil && community != 0 && community != h.community {
+		err = nowhere(&propusk.Pass{Named: true})
+	}
+	return err
 }
 
 // Do runs fn if the Pass in ctx passes the rule, and otherwise returns the refusal. It is the decorator for functions that are no handlers.
