@@ -113,14 +113,20 @@ func TestTheParserIsStrict(t *testing.T) {
 		"a section twice":       {"[keys]", "[roles]", "x.txt:8: there is no section [roles], or a second one"},
 		"a section missing":     {"[keys]\nkey  of  permissions\n", "", "there is no section [keys]"},
 		"a row before sections": {"[people]", row + "[people]", "x.txt:1: is in no section"},
-		"a name twice":          {"-      active\n", "-      active\nreader  user      -       -      -      active\n", "x.txt:4: there is a reader already"},
-		"a name with a slash":   {"reader  user      reader  -      -", "a/b     user      reader  -      -", "x.txt:3: there is a a/b already, or it cannot be a name"},
+		"a name twice": {
+			"-      active\n", "-      active\nreader  user      -       -      -      active\n", "x.txt:4: there is a reader already",
+		},
+		"a name with a slash": {
+			"reader  user      reader  -      -", "a/b     user      reader  -      -", "x.txt:3: there is a a/b already, or it cannot be a name",
+		},
 		"a state unknown":       {"active", "asleep", "x.txt:3: there is no state asleep"},
 		"a role of nobody":      {"active", "nobody", "x.txt:3: everybody has a role"},
 		"no role":               {"  reader  -", "  Reader  -", `x.txt:3: "Reader" is no role`},
 		"a key of nobody":       {"key  of  permissions\n", "key  of  permissions\nk    x   *\n", "x.txt:10: there is nobody called x"},
 		"a key with a wildcard": {"key  of  permissions\n", "key  of      permissions\nk    reader  shout:*\n", "x.txt:10: permission"},
-		"a role nowhere":        {"kind  permissions\n", "kind  permissions\nbats       king  own   shout:read\n", "x.txt:7: there is no such community"},
+		"a role nowhere": {
+			"kind  permissions\n", "kind  permissions\nbats       king  own   shout:read\n", "x.txt:7: there is no such community",
+		},
 	} {
 		_, err := decisions.Parse("x.txt", strings.Replace(small, tt.old, tt.new, 1))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

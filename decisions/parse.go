@@ -27,8 +27,8 @@ func sections() map[string][]string {
 	}
 }
 
-// Parse reads a table. It is strict: what it does not understand is an error with the line, and so are two rows that ask the same. The error
-// joins all that is wrong.
+// Parse reads a table. It is strict: what it does not understand is an error with the line, and so are two rows that ask the same. The
+// error joins all that is wrong.
 func Parse(name, text string) (Table, error) {
 	p := parser{name: name, asked: map[string]int{}}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
@@ -138,7 +138,10 @@ func (p *parser) row(line string) {
 }
 
 func (p *parser) person(cells []string) {
-	who := Person{Name: cells[0], Platform: strings.Trim(cells[1], "-"), Roles: map[string][]string{}, Former: map[string][]string{}, State: State(cells[5])}
+	who := Person{
+		Name: cells[0], Platform: strings.Trim(cells[1], "-"), State: State(cells[5]),
+		Roles: map[string][]string{}, Former: map[string][]string{},
+	}
 	if !slices.Contains([]State{Active, Follower, Blocked, Deleted, Nobody}, who.State) {
 		p.fault("there is no state %s", who.State)
 	}
@@ -190,7 +193,9 @@ func (p *parser) role(cells []string) {
 	if !slices.Contains(Communities(), cells[0]) || !rbac.ValidRole(cells[1]) || (cells[2] != "own" && cells[2] != "edited") {
 		p.fault("there is no such community, role or kind (own, edited)")
 	}
-	p.table.Roles = append(p.table.Roles, Role{Community: cells[0], ID: cells[1], Edited: cells[2] == "edited", Permissions: p.permissions(cells[3])})
+	p.table.Roles = append(p.table.Roles, Role{
+		Community: cells[0], ID: cells[1], Edited: cells[2] == "edited", Permissions: p.permissions(cells[3]),
+	})
 }
 
 func (p *parser) key(cells []string) {

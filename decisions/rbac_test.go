@@ -55,7 +55,8 @@ func (e engine) decide(row decisions.Row) (d rbac.Decision, covered bool, err er
 		return d, true, &propusk.Error{Kind: propusk.Invalid}
 	}
 	person, ok := e.table.Person(row.Who)
-	if !ok || row.Fails || row.Want.Reason == rbac.ReasonPlatformAdmin || (person.State != decisions.Active && person.State != decisions.Follower) {
+	active := ok && (person.State == decisions.Active || person.State == decisions.Follower)
+	if !active || row.Fails || row.Want.Reason == rbac.ReasonPlatformAdmin {
 		return d, false, nil
 	}
 	if e.platform.Knows(permission) {

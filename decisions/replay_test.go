@@ -237,8 +237,8 @@ func (r *replay) guard(who *guard.Guard, row decisions.Row, permission rbac.Perm
 	}
 }
 
-// limited tells rows about an API key with a list of its own, in which a cautious inspector may deny what is allowed to a platform admin only,
-// and give another reason for what is denied.
+// limited tells rows about an API key with a list of its own, in which a cautious inspector may deny what is allowed to a platform admin
+// only, and give another reason for what is denied.
 func (r *replay) limited(row decisions.Row) bool {
 	key, isKey := r.w.table.Key(row.Who)
 	return isKey && key.Permissions[0] != rbac.Everything && (!row.Want.Allowed || row.Want.Reason == rbac.ReasonPlatformAdmin)

@@ -167,7 +167,8 @@ func decision(from map[string]any) rbac.Decision {
 // refused is the error that an answer tells.
 func refused(got apptest.Answer) error {
 	kinds := map[int]propusk.Kind{
-		http.StatusUnprocessableEntity: propusk.Invalid, http.StatusUnauthorized: propusk.Unauthenticated, http.StatusForbidden: propusk.Forbidden,
+		http.StatusUnprocessableEntity: propusk.Invalid, http.StatusUnauthorized: propusk.Unauthenticated,
+		http.StatusForbidden: propusk.Forbidden,
 	}
 	if got.Status == http.StatusOK {
 		return nil
@@ -179,7 +180,8 @@ func refused(got apptest.Answer) error {
 func openEmbedded(t *testing.T, _ *world, c *config.Config) doors {
 	t.Helper()
 	p, err := embedded.Open(t.Context(), embedded.Config{
-		Database: c.Database, Redis: c.Redis, DefaultCommunity: c.DefaultCommunity, PasswordMemoryKiB: c.PasswordMemory, PasswordIterations: c.PasswordIterations,
+		Database: c.Database, Redis: c.Redis, DefaultCommunity: c.DefaultCommunity,
+		PasswordMemoryKiB: c.PasswordMemory, PasswordIterations: c.PasswordIterations,
 	})
 	if err != nil {
 		t.Fatal(err)

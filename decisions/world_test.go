@@ -144,11 +144,16 @@ func (w *world) config(defaulted bool) *config.Config {
 	return &c
 }
 
-// rows are those that are about a server with a default community, or about one without.
+// rows are those to ask a server with a default community, or one without. Where there is one, the rows that name another are asked again: it
+// must not come before what is named.
 func (w *world) rows(defaulted bool) []decisions.Row {
 	var rows []decisions.Row
 	for _, row := range w.table.Rows {
-		if (row.Where == decisions.Default) == defaulted {
+		asked := row.Where != decisions.Default
+		if defaulted {
+			asked = row.Where != decisions.NoWhere && row.Where != decisions.Owls
+		}
+		if asked {
 			rows = append(rows, row)
 		}
 	}

@@ -98,7 +98,9 @@ func (a acting) RemoveRole(ctx context.Context, communityID int64, userID, role 
 }
 
 // BulkAssign implements propusk.Members.
-func (a acting) BulkAssign(ctx context.Context, communityID int64, mode propusk.Mode, rows []propusk.Assignment) ([]propusk.Assigned, error) {
+func (a acting) BulkAssign(
+	ctx context.Context, communityID int64, mode propusk.Mode, rows []propusk.Assignment,
+) ([]propusk.Assigned, error) {
 	results, err := a.communities.Bulk(ctx, a.me, communityID, mode, rows)
 	if err != nil {
 		return nil, err

@@ -31,12 +31,12 @@ type Config struct {
 	// ClosedRegistration keeps strangers from making accounts. Register still does.
 	ClosedRegistration bool
 
-	// TokenLifetime is how long an access token is good for, from 1 minute to 24 hours; 0 is 1 hour. SessionIdle ends a session that is not used
-	// for that long, at least 5 minutes; 0 is 7 days. SessionAbsolute ends one that long after login, at most 400 days; 0 is 30 days.
+	// TokenLifetime is how long an access token is good for, from 1 minute to 24 hours; 0 is 1 hour. SessionIdle ends a session that is not
+	// used for that long, at least 5 minutes; 0 is 7 days. SessionAbsolute ends one that long after login, at most 400 days; 0 is 30 days.
 	TokenLifetime, SessionIdle, SessionAbsolute time.Duration
 
-	// TrustedProxies are networks such as 10.0.0.0/8, and addresses, of proxies whose X-Forwarded-For names the client of Handler. Without them
-	// all who come through a proxy are one client to the limits on failed logins.
+	// TrustedProxies are networks such as 10.0.0.0/8, and addresses, of proxies whose X-Forwarded-For names the client of Handler. Without
+	// them all who come through a proxy are one client to the limits on failed logins.
 	TrustedProxies []string
 	// CORSOrigins are the exact origins, such as https://app.example.org, whose pages may call Handler from a browser.
 	CORSOrigins []string

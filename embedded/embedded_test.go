@@ -190,11 +190,8 @@ func TestBelowAPrefix(t *testing.T) {
 	for path, want := range map[string]int{
 		"/auth/api/users/me": http.StatusOK, "/auth/api/pass": http.StatusOK, "/auth/openapi.json": http.StatusOK, "/auth/docs": http.StatusOK,
 		"/auth/healthz": http.StatusOK, "/auth/readyz": http.StatusOK, "/api/pass": http.StatusNotFound, "/auth/api/nothing": http.StatusNotFound,
-		"/auth/api//pass": http.StatusNotFound, "/auth/metrics": http.StatusNotFound,
+		"/auth/metrics": http.StatusNotFound, // for callers on this machine only
 	} {
-		if path == "/auth/api//pass" {
-			continue // the outer mux cleans it by a redirect of its own
-		}
 		if status, said := ask(mux, "GET", path, token, ""); status != want {
 			t.Errorf("%s: %d, want %d: %.200s", path, status, want, said)
 		}
@@ -300,7 +297,9 @@ func TestAPassIsNotKept(t *testing.T) {
 func TestClosedItRefuses(t *testing.T) {
 	t.Parallel()
 	opening, cancel := context.WithCancel(t.Context())
-	p, err := Open(opening, Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "propusk.db"), PasswordMemoryKiB: 64, PasswordIterations: 1})
+	p, err := Open(opening, Config{
+		Database: "sqlite:" + filepath.Join(t.TempDir(), "propusk.db"), PasswordMemoryKiB: 64, PasswordIterations: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +347,8 @@ func TestThePolicyAndTheLogAreMine(t *testing.T) {
 	t.Parallel()
 	policy := filepath.Join(t.TempDir(), "school.yaml")
 	text := "version: 1\nscope: community\navailable_roles: [pupil, admin]\ndefault_roles: [pupil]\ncreator_role: admin\n" +
-		"catalogue: {content: {lesson: [read]}}\nroles:\n  pupil: {name: Pupil, permissions: [\"lesson:read\"]}\n  admin: {name: Admin, permissions: [\"*\"]}\n"
+		"catalogue: {content: {lesson: [read]}}\nroles:\n" +
+		"  pupil: {name: Pupil, permissions: [\"lesson:read\"]}\n  admin: {name: Admin, permissions: [\"*\"]}\n"
 	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ import (
 // Header names the community of a request where the path does not.
 const Header = "X-Community-ID"
 
+// canonical is Header as net/http keeps it; any other spelling is put into this one at each look-up.
+const canonical = "X-Community-Id"
+
 // PathValue is the wildcard of a route that names the community, as in "/communities/{community_id}/shouts".
 const PathValue = "community_id"
 
@@ -62,7 +65,7 @@ func New(inspector propusk.Inspector, options ...Option) *Guard {
 func Community(r *http.Request) (int64, error) {
 	text, field := r.PathValue(PathValue), PathValue
 	if text == "" {
-		text, field = r.Header.Get(Header), Header
+		text, field = r.Header.Get(canonical), Header
 	}
 	if text == "" {
 		return 0, nil

@@ -16,8 +16,10 @@ import (
 // UserID is the user_id of whoever has a Pass of this package, unless the Caller says another.
 const UserID = "11111111-1111-4111-8111-111111111111"
 
-// Pass is the pass of a member of community 1 with those roles, under the default policies. It behaves as a server's does. It panics when there is no
-// such role: that is a mistake in the test.
+const sessionID = "22222222-2222-4222-8222-222222222222"
+
+// Pass is the pass of a member of community 1 with those roles, under the default policies. It behaves as a server's does. It panics when
+// there is no such role: that is a mistake in the test.
 func Pass(roles ...string) propusk.Pass { return Caller{Roles: roles}.Pass() }
 
 // Caller says whose pass it is to be. The zero value is an ordinary user who is a member of community 1 without any roles.
@@ -36,7 +38,8 @@ type Caller struct {
 	Policy *rbac.Policy
 }
 
-// Pass makes the pass, as a server would on inspecting a token of that caller. It panics when a role does not exist or the policy does not compile.
+// Pass makes the pass, as a server would on inspecting a token of that caller. It panics when a role does not exist or the policy does not
+// compile.
 func (c Caller) Pass() propusk.Pass {
 	platform := defaults().platform
 	role := cmp.Or(c.PlatformRole, "user")
@@ -45,7 +48,7 @@ func (c Caller) Pass() propusk.Pass {
 	}
 	pass := propusk.Pass{
 		User:     c.user(role),
-		Session:  propusk.Session{ID: "22222222-2222-4222-8222-222222222222", CreatedAt: then, LastSeen: then, ExpiresAt: then.AddDate(1000, 0, 0)},
+		Session:  propusk.Session{ID: sessionID, CreatedAt: then, LastSeen: then, ExpiresAt: then.AddDate(1000, 0, 0)},
 		Platform: propusk.Standing{Roles: []string{role}, Grants: platform},
 	}
 	pass.PlatformAdmin, pass.Named = pass.Platform.Everything(), !c.Nowhere
@@ -60,8 +63,8 @@ var then = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 func (c Caller) user(role string) propusk.User {
 	return propusk.User{
-		ID: 1, UserID: strings.ToLower(cmp.Or(c.UserID, UserID)), Name: "Test", Slug: "test", Email: "test@example.org", Role: role, IsActive: true,
-		CreatedAt: then, UpdatedAt: then, LastSeen: then,
+		ID: 1, UserID: strings.ToLower(cmp.Or(c.UserID, UserID)), Name: "Test", Slug: "test", Email: "test@example.org", Role: role,
+		IsActive: true, CreatedAt: then, UpdatedAt: then, LastSeen: then,
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package propusktest is for the tests of programs that use Propusk.
 //
-// [Start] runs a real server over a temporary database, in one call and in some milliseconds. [Pass] and [Caller] make passes to order, for code
-// behind package guard that needs no server at all.
+// [Start] runs a real server over a temporary database, in one call and in some milliseconds. [Pass] and [Caller] make passes to order,
+// for code behind package guard that needs no server at all.
 package propusktest
 
 import (

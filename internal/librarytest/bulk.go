@@ -102,7 +102,8 @@ func bulkLimits(w *world) {
 	}
 	_, err := w.Communities.BulkAssign(w.ctx(), owls, propusk.ModeAdd, many)
 	w.invalid(err, "members")
-	_, err = w.Communities.BulkAssign(w.ctx(), owls, propusk.ModeAdd, []propusk.Assignment{row(boris.UserID, slices.Repeat([]string{"reader"}, 101)...)})
+	long := row(boris.UserID, slices.Repeat([]string{"reader"}, 101)...)
+	_, err = w.Communities.BulkAssign(w.ctx(), owls, propusk.ModeAdd, []propusk.Assignment{long})
 	w.refused(err, propusk.Invalid, "invalid_input")
 	w.has(owls, boris, "reader")
 	var rows []propusk.Assignment

@@ -91,7 +91,9 @@ func checksAboutOthers(w *world) {
 
 func malformedChecks(w *world) {
 	anna, owls := w.owls()
-	for _, permission := range []string{"", "*", "shout", "shout:*", "Shout:read", "shout:read:", ":", "shout:read\n", strings.Repeat("a", 200) + ":read"} {
+	for _, permission := range []string{
+		"", "*", "shout", "shout:*", "Shout:read", "shout:read:", ":", "shout:read\n", strings.Repeat("a", 200) + ":read",
+	} {
 		decision, err := w.Communities.Check(w.ctx(), propusk.Question{Permission: permission, CommunityID: owls, UserID: anna.UserID})
 		w.invalid(err, "permission")
 		w.same("what comes with an error", decision, rbac.Decision{})

@@ -11,7 +11,7 @@ import (
 
 func TestClient(t *testing.T) {
 	t.Parallel()
-	librarytest.Run(t, func(t *testing.T, byDefault bool) librarytest.World { return clientWorld(t, start(t, byDefault)) })
+	run(t, onSQLite, clientWorld)
 }
 
 // clientWorld is a client with the key of a platform admin, over the network.

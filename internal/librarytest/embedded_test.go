@@ -16,27 +16,32 @@ import (
 
 func TestEmbeddedOnSQLite(t *testing.T) {
 	t.Parallel()
-	librarytest.Run(t, func(t *testing.T, byDefault bool) librarytest.World { return embeddedWorld(start(t, byDefault)) })
+	run(t, onSQLite, embeddedWorld)
 }
 
 func TestEmbeddedOnPostgreSQL(t *testing.T) {
 	t.Parallel()
+	run(t, func(t *testing.T, c *embedded.Config) { c.Database = pgtest.Database(t) }, embeddedWorld)
+}
+
+func onSQLite(*testing.T, *embedded.Config) {} // as propusktest has it
+
+// run tells the stories to worlds on one server, except for those with a default community: they take the first there is.
+func run(t *testing.T, engine func(*testing.T, *embedded.Config), world func(*testing.T, *propusktest.Server) librarytest.World) {
+	t.Helper()
+	common := propusktest.Start(t, func(c *embedded.Config) { engine(t, c) })
 	librarytest.Run(t, func(t *testing.T, byDefault bool) librarytest.World {
-		database := pgtest.Database(t)
-		return embeddedWorld(start(t, byDefault, func(c *embedded.Config) { c.Database = database }))
+		if !byDefault {
+			return world(t, common)
+		}
+		return world(t, propusktest.Start(t, func(c *embedded.Config) {
+			engine(t, c)
+			c.DefaultCommunity = 1
+		}))
 	})
 }
 
-func start(t *testing.T, byDefault bool, options ...func(*embedded.Config)) *propusktest.Server {
-	t.Helper()
-	return propusktest.Start(t, append(options, func(c *embedded.Config) {
-		if byDefault {
-			c.DefaultCommunity = 1
-		}
-	})...)
-}
-
-func embeddedWorld(s *propusktest.Server) librarytest.World {
+func embeddedWorld(_ *testing.T, s *propusktest.Server) librarytest.World {
 	w := world(s)
 	w.Inspector, w.Communities = s.Propusk, s.Propusk
 	w.As = func(t *testing.T, bearer string) propusk.Communities {

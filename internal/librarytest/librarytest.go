@@ -1,5 +1,5 @@
-// Package librarytest is what every propusk.Inspector and every propusk.Communities must do, told as stories. A story gets a world of its own, and
-// all run in parallel. No story allows one implementation what it refuses another.
+// Package librarytest is what every propusk.Inspector and every propusk.Communities must do, told as stories. A story has people and
+// communities of its own, and all run in parallel. No story allows one implementation what it refuses another.
 package librarytest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// World is one implementation over a new database, and what it takes to fill that one. Its functions end the test when they fail.
+// World is one implementation over a database, and what it takes to fill that one. Its functions end the test when they fail.
 type World struct {
 	// Inspector and Communities are what is tested; Communities may do everything, as the operator and platform admins may.
 	Inspector   propusk.Inspector
@@ -40,7 +40,8 @@ type Person struct {
 	UserID, Token string
 }
 
-// Open makes a world. Where a default community is asked for, that is community 1, the first to be founded.
+// Open makes a world. Worlds may share a database, except where a default community is asked for: that is community 1, the first to be
+// founded.
 type Open func(t *testing.T, defaultCommunity bool) World
 
 // Run tells all stories to the worlds that open makes.
@@ -93,8 +94,11 @@ func (w *world) admin(name string) Person {
 func (w *world) owls() (Person, int64) {
 	w.t.Helper()
 	anna := w.person("Anna")
-	return anna, w.Found(w.t, anna, "owls")
+	return anna, w.Found(w.t, anna, slugOf(anna, "owls"))
 }
+
+// slugOf is a slug that nobody else founds a community under.
+func slugOf(founder Person, name string) string { return name + "-" + founder.UserID[:8] }
 
 // member makes a new person a member with those roles.
 func (w *world) member(name string, community int64, roles ...string) Person {
@@ -139,17 +143,17 @@ func (w *world) same(what string, got, want any) {
 }
 
 // refused wants a refusal of that kind and code, and returns it. Without a code any will do.
-func (w *world) refused(err error, kind propusk.Kind, code string) *propusk.Error {
+func (w *world) refused(err error, kind propusk.Kind, code string) propusk.Error {
 	w.t.Helper()
 	var refusal *propusk.Error
 	switch {
 	case !errors.As(err, &refusal):
 		w.t.Errorf("not refused with kind %d and code %q, but: %v", kind, code, err)
-		return &propusk.Error{}
+		return propusk.Error{}
 	case refusal.Kind != kind || (code != "" && refusal.Code != code) || refusal.Code == "" || refusal.Message == "":
 		w.t.Errorf("refused with kind %d, code %q, message %q; want kind %d, code %q", refusal.Kind, refusal.Code, refusal.Message, kind, code)
 	}
-	return refusal
+	return *refusal
 }
 
 // invalid wants a refusal of the input, and those fields named.

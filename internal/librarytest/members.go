@@ -37,7 +37,8 @@ func rolesOfMembers(w *world) {
 	w.same("a user_id in capitals", roles, []string{"expert", "reader", "author"})
 	permissions, err := w.Communities.PermissionsOf(w.ctx(), owls, boris.UserID)
 	w.must(err)
-	if !slices.IsSorted(permissions) || !slices.Contains(permissions, "reaction:PROOF:create") || slices.Contains(permissions, "shout:update_any") {
+	has := func(permission string) bool { return slices.Contains(permissions, permission) }
+	if !slices.IsSorted(permissions) || !has("reaction:PROOF:create") || has("shout:update_any") {
 		w.t.Errorf("permissions of an expert: %v", permissions)
 	}
 	permissions, err = w.Communities.PermissionsOf(w.ctx(), owls, anna.UserID)
@@ -89,7 +90,7 @@ func cannotBeGiven(w *world) {
 	_, err = c.SetRoles(ctx, owls, boris.UserID, slices.Repeat([]string{"reader"}, rbac.MaxRoles+1))
 	w.refused(err, propusk.Invalid, "invalid_input")
 	// What is in the path of a request too: nothing in it leads elsewhere.
-	for _, role := range []string{"king", "../roles/admin", "a b", "%2e%2e", "роль", "reader?x=1", "reader#x", "..", ".", "reader/admin", ""} {
+	for _, role := range []string{"king", "../roles/admin", "a b", "%2e%2e", "роль", "reader?x=1", "reader#x", "..", ".", "a/b", ""} {
 		_, err = c.AddRole(ctx, owls, boris.UserID, role)
 		w.unknown(err, "role_not_found")
 		_, err = c.RemoveRole(ctx, owls, boris.UserID, role)
@@ -267,7 +268,7 @@ func blockedMember(w *world) {
 func twoCommunities(w *world) {
 	anna, owls := w.owls()
 	boris := w.member("Boris", owls, "editor")
-	larks := w.Found(w.t, anna, "larks")
+	larks := w.Found(w.t, anna, slugOf(anna, "larks"))
 	_, err := w.Communities.RolesOf(w.ctx(), larks, boris.UserID)
 	w.refused(err, propusk.NotFound, "member_not_found")
 	w.give(larks, boris, "reader")
@@ -381,7 +382,9 @@ func oneMember(w *world) {
 		w.must(err)
 		w.same("has_role "+role, has, want)
 	}
-	for permission, want := range map[string]bool{"shout:read": true, "shout:update_own": true, "shout:update": false, "shout:update_any": false} {
+	for permission, want := range map[string]bool{
+		"shout:read": true, "shout:update_own": true, "shout:update": false, "shout:update_any": false,
+	} {
 		may, err := m.HasPermission(ctx, permission)
 		w.must(err)
 		w.same("has_permission "+permission, may, want)
