@@ -33,7 +33,7 @@ type Checker interface {
 	// unknown and inactive users the reason is inactive, and in communities that do not exist, or that the user is not in, not_member. Errors:
 	// Invalid for a malformed question, Forbidden for one about somebody else without access:check.
 	Check(ctx context.Context, q Question) (rbac.Decision, error)
-	// CheckAll answers up to a thousand questions in their order.
+	// CheckAll answers questions in their order.
 	CheckAll(ctx context.Context, questions []Question) ([]rbac.Decision, error)
 }
 
@@ -94,7 +94,8 @@ const (
 // Members are the people of communities and their roles. Nobody grants above themselves; see the REST API for which permission each needs.
 // Errors: Unauthenticated, Forbidden, NotFound for communities that one is not in too, Invalid, Conflict (last_community_admin).
 type Members interface {
-	// RolesOf is get_user_roles_in_community of the seed: the roles in the order in which they were given.
+	// RolesOf is get_user_roles_in_community of the seed: the roles in the order in which they were given. An empty userID is nobody's, here and in
+	// PermissionsOf.
 	RolesOf(ctx context.Context, communityID int64, userID string) ([]string, error)
 	// PermissionsOf is all that those roles permit, sorted by bytes; "*" first for everything.
 	PermissionsOf(ctx context.Context, communityID int64, userID string) ([]string, error)
@@ -177,6 +178,9 @@ func (m Member) Permissions(ctx context.Context) ([]string, error) {
 
 // HasPermission is has_permission of the seed: the literal test of one concrete permission.
 func (m Member) HasPermission(ctx context.Context, permission string) (bool, error) {
+	if m.UserID == "" {
+		return false, InvalidField("user_id", "must name somebody") // a Question without it is about the caller
+	}
 	decision, err := m.Communities.Check(ctx, Question{Permission: permission, CommunityID: m.CommunityID, UserID: m.UserID})
 	return err == nil && decision.Allowed, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,7 +19,6 @@ import (
 	"github.com/propusk/propusk/internal/config"
 	"github.com/propusk/propusk/rbac"
 )
-
 
 const batchCall = "POST /api/check/batch"
 
@@ -359,7 +359,7 @@ func TestAQuestionAboutOthersIsItsOwnTrouble(t *testing.T) {
 
 func TestACheckEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	never := impostor(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	never := impostor(t, hangs(make(chan struct{}, 10)))
 	c := dial(t, never, "token", client.Timeout(50*time.Millisecond))
 	q := propusk.Question{Permission: "shout:read", CommunityID: 1}
 	if got := told(c.Check(t.Context(), q)); got != "unavailable timed_out" {
@@ -378,13 +378,19 @@ func TestACheckEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// hangs answers nothing until the client has gone, which a server notices when it has read all.
+func hangs(arrived chan<- struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}
+}
+
 func TestAClosedClientDenies(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, flights)
-	never := impostor(t, func(_ http.ResponseWriter, r *http.Request) {
-		arrived <- struct{}{}
-		<-r.Context().Done()
-	})
+	never := impostor(t, hangs(arrived))
 	f := &flood{c: dial(t, never, "token"), told: map[string]string{}}
 	f.ask(t.Context(), "under way", propusk.Question{Permission: "shout:read", CommunityID: 1})
 	<-arrived

@@ -234,7 +234,7 @@ func TestWhoIsNotSignedInGetsNoPass(t *testing.T) {
 	v := settle(t)
 	c := v.as("")
 	v.ok("POST", "/api/users/logout", v.reader.Token, nil)
-	v.ok("POST", "/api/admin/block-user", v.root, map[string]string{"user_id": v.author.UserID})
+	v.ok("PUT", "/api/admin/block/"+v.author.UserID, v.root, nil)
 	for name, token := range map[string]string{
 		"nobody": "", "odd": "x\r\nX-Evil: 1", "long": strings.Repeat("x", 1<<20), "logged out": v.reader.Token, "blocked": v.author.Token,
 		"no key": "propusk_nonsense", "two words": "a b", "not ASCII": "токен",

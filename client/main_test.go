@@ -55,7 +55,9 @@ func (v *village) found(by apptest.Person, slug string) int64 {
 	return int64(made.Body["id"].(float64))
 }
 
-func (v *village) path(below string) string { return fmt.Sprintf("/api/communities/%d%s", v.owls, below) }
+func (v *village) path(below string) string {
+	return fmt.Sprintf("/api/communities/%d%s", v.owls, below)
+}
 
 // roles sets somebody's roles among the owls.
 func (v *village) roles(p apptest.Person, roles ...string) {

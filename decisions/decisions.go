@@ -1,8 +1,8 @@
 // Package decisions is the meaning of Propusk as one table: who may do what, where, and why. A person reads it in table.txt; every way to
 // ask Propusk is asked each row of it, on every database, and may differ in none.
 //
-// The table has four sections. Each begins with its name in brackets and a line that names the columns; a cell begins below the first letter
-// of its column's name, and only the last one holds spaces. A line that begins with # is a remark, with ## the title of a chapter.
+// The table has four sections. Each begins with its name in brackets and a line that names the columns; a cell begins below the first
+// letter of its column's name, and only the last one holds spaces. A line that begins with # is a remark, with ## the title of a chapter.
 //
 //	[people]      who there is: the role on the platform; the roles in each community, or one of
 //	              - (no member), none (a member without roles), was:ROLE (no longer a member); and what became of the account

@@ -258,15 +258,13 @@ func (r *replay) rule(row decisions.Row) guard.Rule {
 	})
 }
 
-// telling is what a guard says to a request that a row is about. To who is no member it says that the permission is missing.
+// telling is what a guard says to a request that a row is about.
 func telling(row decisions.Row) string {
 	switch reason := row.Want.Reason; {
 	case row.Want.Allowed:
 		return "204"
 	case reason == rbac.ReasonInactive:
 		return "401"
-	case reason == rbac.ReasonNotMember:
-		return "403 missing_permission"
 	default:
 		return "403 " + string(reason)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/client"
+	"github.com/propusk/propusk/decisions"
 	"github.com/propusk/propusk/embedded"
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/apptest"
@@ -176,8 +177,9 @@ func refused(got apptest.Answer) error {
 	return &propusk.Error{Kind: kinds[got.Status], Code: got.Text("code"), Message: got.Raw}
 }
 
-// openEmbedded asks the library within the process.
-func openEmbedded(t *testing.T, _ *world, c *config.Config) doors {
+// openEmbedded asks the library within the process. Who asks has the pass of a request in owls, which no answer may depend on: a question
+// says itself where.
+func openEmbedded(t *testing.T, w *world, c *config.Config) doors {
 	t.Helper()
 	p, err := embedded.Open(t.Context(), embedded.Config{
 		Database: c.Database, Redis: c.Redis, DefaultCommunity: c.DefaultCommunity,
@@ -189,7 +191,7 @@ func openEmbedded(t *testing.T, _ *world, c *config.Config) doors {
 	return doors{
 		inspector: p, trusted: p,
 		as: func(ctx context.Context, bearer string) (propusk.Checker, error) {
-			pass, err := p.Inspect(ctx, bearer, 0)
+			pass, err := p.Inspect(ctx, bearer, w.communities[decisions.Owls])
 			return p.As(pass), err
 		},
 		close: func() {

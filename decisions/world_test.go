@@ -144,8 +144,8 @@ func (w *world) config(defaulted bool) *config.Config {
 	return &c
 }
 
-// rows are those to ask a server with a default community, or one without. Where there is one, the rows that name another are asked again: it
-// must not come before what is named.
+// rows are those to ask a server with a default community, or one without. Where there is one, the rows that name another are asked again:
+// it must not come before what is named.
 func (w *world) rows(defaulted bool) []decisions.Row {
 	var rows []decisions.Row
 	for _, row := range w.table.Rows {

@@ -42,14 +42,22 @@ func (a acting) CheckAll(ctx context.Context, questions []propusk.Question) ([]r
 
 // RolesOf implements propusk.Members.
 func (a acting) RolesOf(ctx context.Context, communityID int64, userID string) ([]string, error) {
-	roles, _, err := a.communities.Permissions(ctx, a.me, communityID, userID)
+	roles, _, err := a.held(ctx, communityID, userID)
 	return roles, err
 }
 
 // PermissionsOf implements propusk.Members.
 func (a acting) PermissionsOf(ctx context.Context, communityID int64, userID string) ([]string, error) {
-	_, permissions, err := a.communities.Permissions(ctx, a.me, communityID, userID)
+	_, permissions, err := a.held(ctx, communityID, userID)
 	return permissions, err
+}
+
+// held is what somebody holds. To the service an empty user_id is the caller's own; here it would be a mistake that answers about somebody else.
+func (a acting) held(ctx context.Context, communityID int64, userID string) (roles, permissions []string, err error) {
+	if userID == "" {
+		return nil, nil, propusk.InvalidField("user_id", "must name somebody")
+	}
+	return a.communities.Permissions(ctx, a.me, communityID, userID)
 }
 
 // Members implements propusk.Members.

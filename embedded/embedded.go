@@ -153,6 +153,5 @@ func (p *Propusk) Found(ctx context.Context, userID, slug, name string) (propusk
 	if err != nil {
 		return propusk.Community{}, err
 	}
-	made.MemberCount = 1 // the founder
 	return made, nil
 }

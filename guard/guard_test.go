@@ -203,7 +203,7 @@ func TestTheObjectDecidesTheCommunity(t *testing.T) {
 	s.Handle("/c/{community_id}/shout", guard.Own("shout:update", func(context.Context, *http.Request) (guard.Object, error) {
 		return guard.Object{CommunityID: 2, OwnerID: "id-of-editor"}, nil
 	}).Handler(ok))
-	if got := s.get("/c/1/shout", "editor"); got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), "missing_permission") {
+	if got := s.get("/c/1/shout", "editor"); got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), "not_member") {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 	gone := &propusk.Error{Kind: propusk.NotFound, Code: "no_shout", Message: "there is no such shout"}
@@ -231,13 +231,13 @@ func TestWhereARequestActs(t *testing.T) {
 		code         string
 	}{
 		{"/c/1", "", 200, ""},
-		{"/c/2", "", 403, "missing_permission"},
-		{"/c/2", "1", 403, "missing_permission"}, // the path goes before the header
+		{"/c/2", "", 403, "not_member"},
+		{"/c/2", "1", 403, "not_member"}, // the path goes before the header
 		{"/c/x", "1", 422, "invalid_input"},
 		{"/c/0", "1", 422, "invalid_input"},
 		{"/c/-1", "", 422, "invalid_input"},
 		{"/shouts", "1", 200, ""},
-		{"/shouts", "2", 403, "missing_permission"},
+		{"/shouts", "2", 403, "not_member"},
 		{"/shouts", "", 403, "community_required"},
 		{"/shouts", "1,2", 422, "invalid_input"},
 	} {

@@ -159,6 +159,8 @@ func missing(d rbac.Decision, permission string) error {
 		return nil
 	case d.Reason == rbac.ReasonCommunityRequired:
 		return nowhere(&propusk.Pass{})
+	case d.Reason == rbac.ReasonNotMember:
+		return nowhere(&propusk.Pass{Named: true})
 	case d.Reason == rbac.ReasonNotOwner:
 		return &propusk.Error{
 			Kind: propusk.Forbidden, Code: string(d.Reason), Permission: permission, Message: "this is allowed to its owner, and it is not yours",

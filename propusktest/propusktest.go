@@ -1,6 +1,17 @@
 // Package propusktest is for the tests of programs that use Propusk.
 //
-// [Start] runs a real server over a temporary database, in one call and in some milliseconds. [Pass] and [Caller] make passes to order,
+// [Start] runs a real server over a temporary database, in one call and in some milliseconds:
+//
+//	func TestPublishing(t *testing.T) {
+//		s := propusktest.Start(t)
+//		anna, boris := s.Person("Anna"), s.Person("Boris")
+//		owls := s.Community(anna, "owls")
+//		s.Give(owls, boris, "author")
+//		forum := newForum(guard.New(s.Propusk)) // or a client of s.URL
+//		…
+//	}
+//
+// [Pass] and [Caller] make passes to order,
 // for code behind package guard that needs no server at all.
 package propusktest
 
@@ -18,6 +29,7 @@ import (
 // Password is that of every account that this package makes.
 const Password = "a perfectly ordinary sentence"
 
+// adminEmail is the administrator's, unless an option says another.
 const adminEmail = "platform-admin@example.org"
 
 // Server is a running Propusk with an administrator of the platform and nobody else. Its helpers end the test when they fail.
@@ -26,12 +38,13 @@ type Server struct {
 	URL     string
 	Propusk *embedded.Propusk
 
-	t      testing.TB
-	people atomic.Int64
+	t                         testing.TB
+	adminEmail, adminPassword string
+	people                    atomic.Int64
 }
 
 // Start runs a server until the test ends. Options change its configuration, which is a new SQLite database in a directory of the test and
-// passwords that cost nothing to hash.
+// passwords that cost nothing to hash. An option that names a Database names one that nobody else uses.
 func Start(t testing.TB, options ...func(*embedded.Config)) *Server {
 	t.Helper()
 	c := embedded.Config{
@@ -51,7 +64,7 @@ func Start(t testing.TB, options ...func(*embedded.Config)) *Server {
 			t.Errorf("the server of the test did not close well: %v", err)
 		}
 	})
-	return &Server{URL: server.URL, Propusk: p, t: t}
+	return &Server{URL: server.URL, Propusk: p, t: t, adminEmail: c.AdminEmail, adminPassword: c.AdminPassword}
 }
 
 func must(t testing.TB, err error) {
@@ -72,18 +85,18 @@ func (s *Server) Person(name string) Person {
 	email := fmt.Sprintf("person-%d@example.org", s.people.Add(1))
 	_, err := s.Propusk.Register(s.t.Context(), embedded.Registration{Name: name, Email: email, Password: Password})
 	must(s.t, err)
-	return s.logIn(email)
+	return s.logIn(email, Password)
 }
 
 // PlatformAdmin logs the administrator of the platform in.
 func (s *Server) PlatformAdmin() Person {
 	s.t.Helper()
-	return s.logIn(adminEmail)
+	return s.logIn(s.adminEmail, s.adminPassword)
 }
 
-func (s *Server) logIn(email string) Person {
+func (s *Server) logIn(email, password string) Person {
 	s.t.Helper()
-	token, err := s.Propusk.Login(s.t.Context(), email, Password)
+	token, err := s.Propusk.Login(s.t.Context(), email, password)
 	must(s.t, err)
 	pass, err := s.Propusk.Inspect(s.t.Context(), token, 0)
 	must(s.t, err)

@@ -201,4 +201,10 @@ func TestOptions(t *testing.T) {
 	if pass := s.Pass(anna, propusk.Community{}); pass.Community.Slug != "owls" {
 		t.Errorf("the default community is %q", pass.Community.Slug)
 	}
+	named := propusktest.Start(t, func(c *embedded.Config) {
+		c.AdminEmail, c.AdminPassword = "root@example.net", "another ordinary sentence"
+	})
+	if root := named.PlatformAdmin(); root.Email != "root@example.net" || !named.Pass(root, propusk.Community{}).PlatformAdmin {
+		t.Errorf("the administrator is %s", root.Email)
+	}
 }

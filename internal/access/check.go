@@ -148,7 +148,7 @@ func (l *looker) person(userID string) (propusk.Pass, error) {
 	// A key that asks about its issuer by name asks about the person, not about itself.
 	myself := strings.EqualFold(userID, l.caller.User.UserID) && l.caller.KeyID == ""
 	if userID == "" || myself {
-		return l.caller, nil
+		return nowhere(l.caller), nil
 	}
 	if err := Require(l.caller, permCheck); err != nil {
 		return propusk.Pass{}, err
@@ -164,6 +164,12 @@ func (l *looker) person(userID string) (propusk.Pass, error) {
 	pass := l.s.pass(user, propusk.Session{})
 	l.people[userID] = pass
 	return pass, nil
+}
+
+// nowhere is a pass without the community of the request that it was made for: a question says itself where it is about.
+func nowhere(me propusk.Pass) propusk.Pass {
+	me.Named, me.Community, me.Member, me.Local, me.Ranks = false, propusk.Community{}, false, propusk.Standing{}, nil
+	return me
 }
 
 // placed is the pass in a community; in one that does not exist it is in none.
@@ -193,6 +199,7 @@ func (s *Service) mirrored(ctx context.Context, community int64) func(store.Gran
 // Visit is the pass of the caller in a community, or in the default one where none is named. A community that does not exist, or that the
 // caller is not in, is none; only platform admins enter every one.
 func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int64) (propusk.Pass, error) {
+	caller = nowhere(caller)
 	if community = cmp.Or(community, s.DefaultCommunity); community == 0 {
 		return caller, nil
 	}

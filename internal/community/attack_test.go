@@ -286,3 +286,25 @@ func TestAPolicyThatDoesNotFit(t *testing.T) {
 		next.refused(err, "too_many_roles")
 	}
 }
+
+// TestAQuestionSaysItselfWhereItIsAbout: a pass that was made for one community answers for no other, and for none that there is not.
+func TestAQuestionSaysItselfWhereItIsAbout(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *world) {
+		anna := w.person("Anna")
+		owls, crows := w.founds(anna, "owls"), w.founds(anna, "crows")
+		w.must(w.Communities.Delete(w.ctx(), anna, crows))
+		placed, err := w.Access.Visit(w.ctx(), anna, owls)
+		w.must(err)
+		for community, want := range map[int64]string{0: "community_required", crows: "not_member", 99999: "not_member", owls: "role"} {
+			decision, err := w.Access.Check(w.ctx(), placed, propusk.Question{Permission: "community:delete_own", CommunityID: community})
+			w.must(err)
+			same(t, fmt.Sprint("in ", community), string(decision.Reason), want)
+		}
+		again, err := w.Access.Visit(w.ctx(), placed, crows)
+		w.must(err)
+		if again.Community.ID != 0 || again.Member || len(again.Local.Roles) > 0 {
+			t.Errorf("a visit to a community that is gone: %+v", again)
+		}
+	})
+}

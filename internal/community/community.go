@@ -131,6 +131,7 @@ func (s *Service) CreateFor(ctx context.Context, operator propusk.Pass, userID s
 	})
 	if err == nil {
 		s.changed(founded.ID)
+		founded.MemberCount = 1
 	}
 	return founded, taken(err)
 }

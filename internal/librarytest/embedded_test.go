@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/embedded"
 	"github.com/propusk/propusk/internal/librarytest"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/propusktest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEmbeddedOnSQLite(t *testing.T) {
 	t.Parallel()
