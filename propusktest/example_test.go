@@ -42,7 +42,7 @@ func ExampleCaller() {
 	}
 	// Output:
 	// false <nil>
-	// true this needs the permission shout:create, which you do not have here
+	// true you are not a member of this community
 	// true this is decided in a community: name one in the path or in the header X-Community-ID
 }
 
