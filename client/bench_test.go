@@ -30,7 +30,9 @@ func BenchmarkCheck(b *testing.B) {
 			var all sync.WaitGroup
 			b.ResetTimer()
 			for i := range callers {
-				all.Go(func() { askAway(b, c, &left, propusk.Question{Permission: "shout:read", CommunityID: community, OwnerID: owner(i)}) })
+				all.Go(func() {
+					askAway(b, c, &left, propusk.Question{Permission: "shout:read", CommunityID: community, OwnerID: owner(i)})
+				})
 			}
 			all.Wait()
 		})

@@ -36,9 +36,11 @@ type bulkAnswer struct {
 	Results []assignedAnswer `json:"results"`
 }
 
-// BulkAssign implements [propusk.Members]: all rows or none, at most 100,000 of them and 64 MiB. It needs member:assign_role. The rows are written
-// while they are sent, so do not change them meanwhile. Unavailable with code busy when the server is busy with other bulks.
-func (c *Client) BulkAssign(ctx context.Context, communityID int64, mode propusk.Mode, rows []propusk.Assignment) ([]propusk.Assigned, error) {
+// BulkAssign implements [propusk.Members]: all rows or none, at most 100,000 of them and 64 MiB. It needs member:assign_role. The rows
+// are written while they are sent, so do not change them meanwhile. Unavailable with code busy when the server is busy with other bulks.
+func (c *Client) BulkAssign(
+	ctx context.Context, communityID int64, mode propusk.Mode, rows []propusk.Assignment,
+) ([]propusk.Assigned, error) {
 	if len(rows) > maxRows {
 		return nil, propusk.InvalidField("members", "must have at most 100000 rows")
 	}
@@ -47,7 +49,7 @@ func (c *Client) BulkAssign(ctx context.Context, communityID int64, mode propusk
 		return nil, err
 	}
 	body, written := stream(func(w io.Writer) error { return writeBulk(w, mode, rows) })
-	out.body, out.limit, out.timeout, out.patient = body, maxLongAnswer, max(c.timeout, bulkTimeout), true
+	out.body, out.limit, out.timeout, out.patient = body, maxBulkAnswer, max(c.timeout, bulkTimeout), true
 	var answer bulkAnswer
 	err = c.do(ctx, out, &answer)
 	_ = body.Close()

@@ -15,10 +15,10 @@ import (
 	"github.com/propusk/propusk"
 )
 
-// What is read of an answer, in bytes; a longer one is refused.
+// What is read of an answer, in bytes; a longer one is refused. The answer to a bulk is as long as the bulk.
 const (
 	maxAnswer     = 4 << 20
-	maxLongAnswer = 64 << 20
+	maxBulkAnswer = 64 << 20
 )
 
 // call is one request.
@@ -112,15 +112,18 @@ func (c *Client) request(ctx context.Context, out call) (*http.Request, error) {
 // read takes an answer for what the call asked only when it is whole, of status 200 and of JSON.
 func (out call) read(response *http.Response) ([]byte, error) {
 	limit := out.limit
-	if limit == 0 {
+	if limit == 0 || response.StatusCode != http.StatusOK {
 		limit = maxAnswer
+	}
+	if response.ContentLength > limit {
+		return nil, out.odd(errTooLong)
 	}
 	raw, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	switch {
 	case err != nil:
 		return nil, out.lost(err)
 	case int64(len(raw)) > limit:
-		return nil, out.odd(errors.New("the answer is too long"))
+		return nil, out.odd(errTooLong)
 	}
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch {
@@ -131,6 +134,8 @@ func (out call) read(response *http.Response) ([]byte, error) {
 	}
 	return nil, out.odd(fmt.Errorf("status %d with content of type %.40q", response.StatusCode, kind))
 }
+
+var errTooLong = errors.New("the answer is too long")
 
 // encode is body as JSON. Only types of this package are encoded, which cannot fail.
 func encode(body any) *bytes.Reader {

@@ -15,9 +15,9 @@ import (
 // maxBatch is how many questions one call takes.
 const maxBatch = 1000
 
-// Check answers one question; it implements [propusk.Checker]. It asks the server every time, and never waits for a call that was sent before the
-// question was put. While calls are under way, questions that are put meanwhile go together in the next one. What becomes of the others there
-// is not this question's concern: neither a malformed question among them nor one that was given up.
+// Check answers one question; it implements [propusk.Checker]. It asks the server every time, and never waits for a call that was sent
+// before the question was put. While calls are under way, questions that are put meanwhile go together in the next one. What becomes of
+// the others there is not this question's concern: neither a malformed question among them nor one that was given up.
 func (c *Client) Check(ctx context.Context, q propusk.Question) (rbac.Decision, error) {
 	if faults := faultsOf(q, ""); len(faults) > 0 {
 		return rbac.Decision{}, invalid(faults)
@@ -124,8 +124,8 @@ func (c *Client) batch(ctx context.Context, questions []propusk.Question) ([]rba
 	return decisions, nil
 }
 
-// communityOf leaves out the default community, and sends what can be no community as such: a number too large for the database must not spoil
-// the call for others.
+// communityOf leaves out the default community, and sends what can be no community as such: a number too large for the database must not
+// spoil the call for others.
 func communityOf(q propusk.Question) *int64 {
 	id := q.CommunityID
 	if id == 0 {

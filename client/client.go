@@ -1,13 +1,14 @@
-// Package client asks a Propusk server over the network: who shows a token and what they may do ([Client.Inspect]), whether somebody may do
-// something ([Client.Check]), and who has which roles. A [Client] stands behind a guard.Guard, and wherever a propusk.Communities is wanted.
+// Package client asks a Propusk server over the network: who shows a token and what they may do ([Client.Inspect]), whether somebody may
+// do something ([Client.Check]), and who has which roles. A [Client] stands behind a guard.Guard, and wherever a propusk.Communities is
+// wanted.
 //
-// Everything denies when in doubt. A server that cannot be reached, an answer that is cut short, that contradicts itself or that says less than
-// it should is an error, and whatever comes with an error permits nothing. Nothing is remembered from one question to the next, so what a change
-// took away is gone with the next question after it.
+// Everything denies when in doubt. A server that cannot be reached, an answer that is cut short, that contradicts itself or that says
+// less than it should is an error, and whatever comes with an error permits nothing. Nothing is remembered from one question to the next,
+// so what a change took away is gone with the next question after it.
 //
-// Errors are a *propusk.Error whose kind, code, message and fields are those of the server. Kind Unavailable means that the server did not
-// answer, or that what answered was no Propusk server; after a change its code is outcome_unknown, unless nothing was sent. No error holds a
-// token or a key.
+// Errors are a *propusk.Error whose kind, code, message and fields are those of the server. Kind Unavailable means that the server did
+// not answer, or that what answered was no Propusk server; after a change its code is outcome_unknown, unless nothing was sent. No error
+// holds a token or a key.
 package client
 
 import (
@@ -64,11 +65,11 @@ func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d }
 
 // New makes a Client of the server at baseURL, http or https, with the path below which the server is, if any. It calls nobody yet.
 //
-// credentials are an API key (propusk_…) or an access token. They are sent with everything but Inspect, which sends the token that it is given.
-// A program that only inspects needs none, and leaves them empty: then everything else is refused as Unauthenticated.
+// credentials are an API key (propusk_…) or an access token. They are sent with everything but Inspect, which sends the token that it is
+// given. A program that only inspects needs none, and leaves them empty: then everything else is refused as Unauthenticated.
 //
-// Connections are kept. Redirects are not followed, so that credentials go nowhere else. Proxies named in the environment are not used, for they
-// would get to see tokens; see [HTTPClient] for a proxy that is meant.
+// Connections are kept. Redirects are not followed, so that credentials go nowhere else. Proxies named in the environment are not used,
+// for they would get to see tokens; see [HTTPClient] for a proxy that is meant.
 func New(baseURL, credentials string, opts ...Option) (*Client, error) {
 	base, err := parseBase(baseURL)
 	if err != nil {
@@ -147,7 +148,7 @@ func parseBase(text string) (string, error) {
 	}
 	for part := range strings.SplitSeq(strings.Trim(u.Path, "/"), "/") {
 		if part == "." || part == ".." || (part == "" && strings.Trim(u.Path, "/") != "") {
-			return "", errors.New("client: the path of the server must be plain, without empty parts, . and ..")
+			return "", errors.New("client: the path of the server must be plain, without . and .. and empty parts")
 		}
 	}
 	return strings.TrimRight(u.String(), "/"), nil

@@ -14,9 +14,9 @@ import (
 // maxDepth is deeper than any answer.
 const maxDepth = 16
 
-// decode reads an answer as strictly as the server reads requests, for an answer that two programs read in two ways allows in one of them. It
-// refuses keys that are given twice, in another case or not at all, null where there must be something, and more than one value. Keys that
-// nobody knows are of a newer server. A field may be left out when its tag says omitempty, and be null when it is a pointer.
+// decode reads an answer as strictly as the server reads requests, for an answer that two programs read in two ways allows in one of
+// them. It refuses keys that are given twice, in another case or not at all, null where there must be something, and more than one value.
+// Keys that nobody knows are of a newer server. A field may be left out when its tag says omitempty, and be null when it is a pointer.
 func decode(raw []byte, into any) error {
 	if !utf8.Valid(raw) {
 		return errors.New("the answer is not UTF-8")

@@ -1,8 +1,12 @@
 package client
 
-// Waiting is how many different questions wait for a call.
+// Waiting is how many callers wait for a call that was not made yet.
 func Waiting(c *Client) int {
 	c.queue.mu.Lock()
 	defer c.queue.mu.Unlock()
-	return len(c.queue.waiting)
+	callers := 0
+	for _, a := range c.queue.waiting {
+		callers += a.callers
+	}
+	return callers
 }

@@ -22,14 +22,15 @@ const UnknownKey = "unknown"
 // maxID bounds the ids of communities and accounts.
 const maxID = math.MaxInt32
 
-// Inspect makes the Pass of whoever shows bearer, an access token or an API key, in a community; it implements [propusk.Inspector]. It asks the
-// server with that bearer, every time. Errors are Unauthenticated, RateLimited or Unavailable.
+// Inspect makes the Pass of whoever shows bearer, an access token or an API key, in a community; it implements [propusk.Inspector]. It
+// asks the server with that bearer, every time. Errors are Unauthenticated, RateLimited or Unavailable.
 //
-// May, Decide, Permissions and Missing answer from the Pass as the server answers, from what held at the time. What the server does not tell is
-// not in the Pass:
+// May, Decide, Permissions and Missing answer from the Pass as the server answers, from what held at the time. What the server does not
+// tell is not in the Pass:
 //
-//   - Of a community there are id, slug and name. Of roles that the user does not have nothing is known but that admin permits everything, so
-//     Covers and Grants are good for the user's own roles and admin, and must not be asked about others: ask the server by trying.
+//   - Of a community there are id, slug and name. Of roles that the user does not have nothing is known but that admin permits
+//     everything, so Covers and Grants are good for the user's own roles and admin, and must not be asked about others: ask the server by
+//     trying.
 //   - Of an API key with a list there is what list and roles permit together. It allows nothing more than the server does, and may give
 //     another reason. It does not allow what only a platform admin may in a community, nor permissions that are in no catalogue.
 //   - KeyID is [UnknownKey] for every API key.

@@ -48,7 +48,8 @@ func (v *village) people() map[string]bearer {
 	everyKey := v.key(v.root, "*")
 	return map[string]bearer{
 		"founder": of(v.founder), "editor": of(v.editor), "reader": of(v.reader), "author": of(v.author), "stranger": of(v.stranger),
-		"member without roles": of(none), "custom role": of(custom), "platform admin and author": of(both), "platform admin": {token: v.root, userID: rootID},
+		"member without roles": of(none), "custom role": of(custom), "platform admin and author": of(both), "platform admin": {token: v.root,
+			userID: rootID},
 		"key for everything": {token: everyKey, userID: rootID}, "key of a moderator": {token: demotedKey, userID: demoted.UserID, limited: true},
 		"key of an admin":            {token: v.key(v.root, list...), userID: rootID, limited: true},
 		"key of an admin and author": {token: v.key(both.Token, list...), userID: both.UserID, limited: true},
@@ -155,7 +156,8 @@ func TestALimitedPassAllowsItsListAndNoMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range []string{"shout:update_own", "shout:update", "topic:update", "topic:delete", "chat:read", "shout:read", "spaceship:launch",
+		for _, text := range []string{"shout:update_own", "shout:update", "topic:update", "topic:delete", "chat:read", "shout:read",
+			"spaceship:launch",
 			"user:block", "user:read", "access:check", "audit:read"} {
 			if pass.May(rbac.MustPermission(text), rbac.OwnerUnknown).Allowed {
 				all = append(all, text)
@@ -254,7 +256,8 @@ func TestWhoIsNotSignedInGetsNoPass(t *testing.T) {
 
 // goodPass is an answer to who is a reader in community 7; each lie changes one thing in it.
 const goodPass = `{"user":{"user_id":"0b0e7f8c-1a2b-4c3d-8e4f-5a6b7c8d9e0f","id":5,"name":"Clara","last_name":"","slug":"clara",` +
-	`"email":"c@example.org","role":"user","is_active":true,"created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z","last_seen":null},` +
+	`"email":"c@example.org","role":"user","is_active":true,"created_at":"2026-01-02T03:04:05Z",` +
+	`"updated_at":"2026-01-02T03:04:05Z","last_seen":null},` +
 	`"session":{"id":"s","device":"","address":"","created_at":"2026-01-02T03:04:05Z","last_seen":"2026-01-02T03:04:05Z",` +
 	`"expires_at":"2026-01-02T03:04:05Z","current":true},"community":{"id":7,"slug":"owls","name":"Owls"},"roles":["reader"],` +
 	`"permissions":["shout:read"],"platform_permissions":[],"platform_admin":false,"ranks":["reader"],"named":true,"limited":false,` +
@@ -263,9 +266,12 @@ const goodPass = `{"user":{"user_id":"0b0e7f8c-1a2b-4c3d-8e4f-5a6b7c8d9e0f","id"
 func TestAnAnswerThatContradictsItselfIsNoPass(t *testing.T) {
 	t.Parallel()
 	lies := [][2]string{
-		{`"limited":false,`, ``}, {`"limited":false`, `"limited":null`}, {`"limited":false`, `"limited":false,"limited":false`}, {`"limited"`, `"Limited"`},
-		{`"limited":false`, `"limited":false,"LIMITED":false`}, {`"limited":false`, `"limited":true`}, {`"id":7`, `"id":8`}, {`"named":true`, `"named":false`},
-		{`"id":"s"`, `"id":""`}, {`"is_active":true`, `"is_active":false`}, {`"is_active":true,`, ``}, {`"user_id":"0b0e7f8c`, `"user_id":"0b0e7f8`},
+		{`"limited":false,`, ``}, {`"limited":false`, `"limited":null`}, {`"limited":false`, `"limited":false,"limited":false`}, {`"limited"`,
+			`"Limited"`},
+		{`"limited":false`, `"limited":false,"LIMITED":false`}, {`"limited":false`, `"limited":true`}, {`"id":7`, `"id":8`}, {`"named":true`,
+			`"named":false`},
+		{`"id":"s"`, `"id":""`}, {`"is_active":true`, `"is_active":false`}, {`"is_active":true,`, ``}, {`"user_id":"0b0e7f8c`,
+			`"user_id":"0b0e7f8`},
 		{`"id":5`, `"id":0`}, {`"id":5`, `"id":"5"`}, {`"platform_admin":false`, `"platform_admin":true`},
 		{`"platform_permissions":[]`, `"platform_permissions":["*"]`}, {`"platform_permissions":[]`, `"platform_permissions":["user:read"]`},
 		{`"platform_permissions":[]`, `"platform_permissions":null`}, {`"permissions":["shout:read"]`, `"permissions":["*"]`},
@@ -274,8 +280,10 @@ func TestAnAnswerThatContradictsItselfIsNoPass(t *testing.T) {
 		{`"roles":["reader"]`, `"roles":["admin"]`}, {`"roles":["reader"]`, `"roles":["Reader"]`}, {`"roles":["reader"]`, `"roles":[]`},
 		{`"ranks":["reader"]`, `"ranks":[]`}, {`"role":"user"`, `"role":"admin"`}, {`"role":"user"`, `"role":"A B"`},
 		{`"platform_catalogue":["user:block"]`, `"platform_catalogue":[]`}, {`"platform_catalogue":["user:block"]`, `"platform_catalogue":["*"]`},
-		{`"community":{"id":7,"slug":"owls","name":"Owls"}`, `"community":null`}, {`"session":`, `"sessions":`}, {`"name":"Owls"`, "\"name\":\"Owls\xff\""},
-		{`"something":`, `"something":` + strings.Repeat("[", 100_000)}, {`[1,{"a":null}]}}`, `[1,{"a":null}]}}{}`}, {`}]}}`, `}]}`}, {goodPass, ``},
+		{`"community":{"id":7,"slug":"owls","name":"Owls"}`, `"community":null`}, {`"session":`, `"sessions":`}, {`"name":"Owls"`,
+			"\"name\":\"Owls\xff\""},
+		{`"something":`, `"something":` + strings.Repeat("[", 100_000)}, {`[1,{"a":null}]}}`, `[1,{"a":null}]}}{}`}, {`}]}}`, `}]}`}, {goodPass,
+			``},
 		{goodPass, `null`}, {goodPass, `[]`}, {goodPass, `{}`}, {goodPass, `"yes"`},
 	}
 	inspect := func(body string) (propusk.Pass, error) {
@@ -308,7 +316,8 @@ func TestRolesThatDoNotExistPermitNothing(t *testing.T) {
 			t.Errorf("%s: %v", roles, err)
 		}
 	}
-	body := strings.NewReplacer(`"roles":["reader"]`, `"roles":["ghost"]`, `"ranks":["reader"]`, `"ranks":[]`, `["shout:read"]`, `[]`).Replace(goodPass)
+	body := strings.NewReplacer(`"roles":["reader"]`, `"roles":["ghost"]`, `"ranks":["reader"]`, `"ranks":[]`, `["shout:read"]`,
+		`[]`).Replace(goodPass)
 	pass, err := dial(t, impostor(t, says(http.StatusOK, "application/json", body)), "").Inspect(t.Context(), "token", 7)
 	if err != nil || !pass.Member || pass.May(rbac.MustPermission("shout:read"), rbac.OwnerUnknown).Reason != rbac.ReasonMissingPermission {
 		t.Errorf("%+v %v", pass, err)

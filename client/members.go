@@ -100,7 +100,7 @@ func (c *Client) Members(ctx context.Context, communityID int64, filter propusk.
 	if err != nil {
 		return propusk.MemberPage{}, err
 	}
-	out.query, out.limit = url.Values{}, maxLongAnswer
+	out.query = url.Values{}
 	for name, text := range map[string]string{"role": filter.Role, "search": filter.Search} {
 		if text != "" {
 			out.query.Set(name, text)

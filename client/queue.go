@@ -11,8 +11,8 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// maxFlights is how many calls with questions are under way at once. More of them make the server answer the same with more work, fewer make
-// a question wait for a call that has nothing to do with it.
+// maxFlights is how many calls with questions are under way at once. More of them make the server answer the same with more work, fewer
+// make a question wait for a call that has nothing to do with it.
 const maxFlights = 4
 
 // queue collects questions while calls are under way.
@@ -45,8 +45,8 @@ func (a *asked) settleWith(d rbac.Decision, err error) {
 	close(a.settled)
 }
 
-// ask puts a question, and returns nil once the queue is closed. It joins the same question if that was not sent yet, and is sent at once when
-// there is a call to spare.
+// ask puts a question, and returns nil once the queue is closed. It joins the same question if that was not sent yet, and is sent at once
+// when there is a call to spare.
 func (q *queue) ask(question propusk.Question) *asked {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -117,8 +117,8 @@ func (q *queue) close() {
 	q.flying.Wait()
 }
 
-// settle asks the questions of several callers. When the server refuses the whole call for some of them, these get the refusal and the rest is
-// asked again. All of it together has the time of one call.
+// settle asks the questions of several callers. When the server refuses the whole call for some of them, these get the refusal and the
+// rest is asked again. All of it together has the time of one call.
 func (c *Client) settle(batch []*asked) {
 	ctx, cancel := context.WithTimeout(c.life, c.timeout)
 	defer cancel()
@@ -180,8 +180,8 @@ func named(e *propusk.Error, n int) map[int]error {
 	return whose
 }
 
-// aboutOthers gives the refusal to the questions about other people, which may be why the server refused them all. Who the caller is the server
-// tells, unless it does not matter.
+// aboutOthers gives the refusal to the questions about other people, which may be why the server refused them all. Who the caller is the
+// server tells, unless it does not matter.
 func (c *Client) aboutOthers(ctx context.Context, batch []*asked, e *propusk.Error) map[int]error {
 	people := make(map[string]bool)
 	for _, a := range batch {
