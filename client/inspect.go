@@ -16,9 +16,6 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// UnknownKey is the KeyID of a Pass that was made for an API key: the server does not tell which key it is.
-const UnknownKey = "unknown"
-
 // maxID bounds the ids of communities and accounts.
 const maxID = math.MaxInt32
 
@@ -31,10 +28,8 @@ const maxID = math.MaxInt32
 //   - Of a community there are id, slug and name. Of roles that the user does not have nothing is known but that admin permits
 //     everything, so Covers and Grants are good for the user's own roles and admin, and must not be asked about others: ask the server by
 //     trying.
-//   - Of an API key with a list there is what list and roles permit together. It allows nothing more than the server does, and may give
-//     another reason. It does not allow what only a platform admin may in a community, nor permissions that are in no catalogue.
-//   - KeyID is [UnknownKey] for every API key.
-//   - Member is false for a platform admin who is a member without roles.
+//   - Of an API key with a list there is the list, and of its issuer's permissions those that are in it. It allows nothing more than the server
+//     does, and may give another reason.
 func (c *Client) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
 	out := call{method: http.MethodGet, path: "/api/pass", bearer: bearer}
 	possible := communityID >= 0 && communityID <= maxID
@@ -78,7 +73,10 @@ type passAnswer struct {
 	PlatformAdmin       bool             `json:"platform_admin"`
 	Ranks               []string         `json:"ranks"`
 	Named               bool             `json:"named"`
+	Member              bool             `json:"member"`
+	KeyID               string           `json:"key_id"`
 	Limited             bool             `json:"limited"`
+	Limit               []string         `json:"limit"`
 	PlatformCatalogue   []string         `json:"platform_catalogue"`
 }
 
@@ -124,7 +122,7 @@ type communityAnswer struct {
 
 // nowhere is the answer for a community that cannot be.
 func (a *passAnswer) nowhere() {
-	a.Named, a.Community, a.Roles, a.Permissions, a.Ranks = true, nil, nil, nil, nil
+	a.Named, a.Community, a.Member, a.Roles, a.Permissions, a.Ranks = true, nil, false, nil, nil, nil
 }
 
 // pass builds what the server holds. asked is the community that was asked for, 0 for the default one.
@@ -136,18 +134,18 @@ func (a *passAnswer) pass(asked int64, m *memo) (propusk.Pass, error) {
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	pass := propusk.Pass{User: a.User.user(), Platform: platform, PlatformAdmin: a.PlatformAdmin, Named: a.Named, KeyID: UnknownKey}
+	pass := propusk.Pass{User: a.User.user(), Platform: platform, PlatformAdmin: a.PlatformAdmin, Named: a.Named, KeyID: a.KeyID}
 	if pass.Anywhere() != (a.User.Role == rbac.Admin) || platform.Everything() != a.PlatformAdmin {
 		return propusk.Pass{}, errors.New("it is not consistent about platform admins")
 	}
 	if s := a.Session; s != nil {
-		pass.KeyID, pass.Session = "", propusk.Session(*s)
+		pass.Session = propusk.Session(*s)
 	}
 	if a.Community == nil {
 		return pass, nil
 	}
 	pass.Community = propusk.Community{ID: a.Community.ID, Slug: a.Community.Slug, Name: a.Community.Name}
-	pass.Member = len(a.Roles) > 0 || !pass.Anywhere()
+	pass.Member = a.Member
 	pass.Ranks = a.Ranks
 	pass.Local, err = a.local(m)
 	if err != nil {
@@ -163,7 +161,7 @@ func (a *passAnswer) check(asked int64) error {
 		return errors.New("it is about no active account")
 	case a.User.Role != "" && !rbac.ValidRole(a.User.Role):
 		return errors.New("the role on the platform is none")
-	case a.Session != nil && (a.Session.ID == "" || a.Limited):
+	case (a.Session == nil) == (a.KeyID == ""), a.Session != nil && (a.Session.ID == "" || a.Limited), (len(a.Limit) > 0) != a.Limited:
 		return errors.New("it is neither of a session nor of an API key")
 	case len(a.PlatformCatalogue) == 0:
 		return errors.New("it does not tell what is decided on the platform")
@@ -171,7 +169,7 @@ func (a *passAnswer) check(asked int64) error {
 		return errors.New("it does not tell whether a community was named")
 	case a.Community != nil && (a.Community.ID < 1 || (asked != 0 && a.Community.ID != asked)):
 		return errors.New("it is about another community")
-	case a.Community == nil && len(a.Roles)+len(a.Permissions)+len(a.Ranks) != 0:
+	case a.Community == nil && (a.Member || len(a.Roles)+len(a.Permissions)+len(a.Ranks) != 0), !a.Member && len(a.Roles) > 0:
 		return errors.New("there are roles without a community")
 	}
 	return nil
@@ -199,7 +197,7 @@ func (a *passAnswer) platform(m *memo) (propusk.Standing, error) {
 	if a.User.Role == rbac.Admin && held == a.Limited {
 		return propusk.Standing{}, errors.New("it is not consistent about what an admin may")
 	}
-	return a.standing(roles, lists, a.PlatformPermissions, m)
+	return a.standing(roles, lists, m)
 }
 
 // local is what the user holds in the community. The first role that there is holds all that the roles permit together: the server does not
@@ -233,18 +231,18 @@ func (a *passAnswer) local(m *memo) (propusk.Standing, error) {
 	case holder != "":
 		lists[holder] = a.Permissions
 	}
-	return a.standing(a.Roles, lists, a.Permissions, m)
+	return a.standing(a.Roles, lists, m)
 }
 
-// standing is what roles hold by lists, and with an API key's own list no more than permissions.
-func (a *passAnswer) standing(roles []string, lists map[string][]string, permissions []string, m *memo) (propusk.Standing, error) {
+// standing is what roles hold by lists, and no more than an API key's own list.
+func (a *passAnswer) standing(roles []string, lists map[string][]string, m *memo) (propusk.Standing, error) {
 	grants, err := m.compile(lists)
 	if err != nil {
 		return propusk.Standing{}, err
 	}
 	standing := propusk.Standing{Roles: roles, Grants: grants}
 	if a.Limited {
-		standing.Limit, err = m.compile(map[string][]string{limitRole: permissions})
+		standing.Limit, err = m.compile(map[string][]string{limitRole: a.Limit})
 	}
 	return standing, err
 }

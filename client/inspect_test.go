@@ -176,8 +176,8 @@ func TestALimitedPassAllowsItsListAndNoMore(t *testing.T) {
 		{"key of a moderator", v.owls, []string{"shout:update_own", "topic:update", "chat:read", "user:block"}},
 		{"key of a moderator", v.larks, []string{"user:block"}},
 		{"key of a moderator", 0, []string{"user:block"}},
-		{"key of an admin", v.owls, []string{"user:block", "access:check"}},
-		{"key of an admin and author", v.owls, []string{"shout:update_own", "chat:read", "user:block", "access:check"}},
+		{"key of an admin", v.owls, []string{"shout:update_own", "topic:update", "chat:read", "user:block", "access:check"}},
+		{"key of an admin and author", v.owls, []string{"shout:update_own", "topic:update", "chat:read", "user:block", "access:check"}},
 	} {
 		if diff := cmp.Diff(tt.want, allowed(tt.name, tt.community)); diff != "" {
 			t.Errorf("%s in %d (-want +got)\n%s", tt.name, tt.community, diff)
@@ -260,7 +260,7 @@ const goodPass = `{"user":{"user_id":"0b0e7f8c-1a2b-4c3d-8e4f-5a6b7c8d9e0f","id"
 	`"updated_at":"2026-01-02T03:04:05Z","last_seen":null},` +
 	`"session":{"id":"s","device":"","address":"","created_at":"2026-01-02T03:04:05Z","last_seen":"2026-01-02T03:04:05Z",` +
 	`"expires_at":"2026-01-02T03:04:05Z","current":true},"community":{"id":7,"slug":"owls","name":"Owls"},"roles":["reader"],` +
-	`"permissions":["shout:read"],"platform_permissions":[],"platform_admin":false,"ranks":["reader"],"named":true,"limited":false,` +
+	`"permissions":["shout:read"],"platform_permissions":[],"platform_admin":false,"ranks":["reader"],"named":true,"member":true,"key_id":"","limit":[],"limited":false,` +
 	`"platform_catalogue":["user:block"],"something":{"newer":[1,{"a":null}]}}`
 
 func TestAnAnswerThatContradictsItselfIsNoPass(t *testing.T) {

@@ -32,9 +32,7 @@ type doors struct {
 	trusted propusk.Checker
 	// inspector makes the passes that guards look at; nil where a way has none.
 	inspector propusk.Inspector
-	// cautious is an inspector that does not know all that an API key's list allows, and denies what it does not know.
-	cautious bool
-	close    func()
+	close     func()
 }
 
 // ways are all of them. To add one, say how to open it.
@@ -77,7 +75,7 @@ func replayAll(t *testing.T, w *world) {
 				r.themselves(w.rows(defaulted))
 				r.byOthers(w.rows(defaulted))
 				r.guarded(w.rows(defaulted))
-				t.Logf("%d answers, %d differences; %d denied for want of knowledge", r.answers, r.differences, r.unsaid)
+				t.Logf("%d answers, %d differences", r.answers, r.differences)
 				if r.answers < len(w.rows(defaulted)) {
 					t.Error("there are fewer answers than rows")
 				}
@@ -92,8 +90,6 @@ type replay struct {
 	w                    *world
 	d                    doors
 	answers, differences int
-	// unsaid counts what a cautious inspector denied without knowing.
-	unsaid int
 }
 
 // compare prints a row that was answered otherwise.
@@ -227,21 +223,10 @@ func (r *replay) guard(who *guard.Guard, row decisions.Row, permission rbac.Perm
 	}
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, request)
-	if r.d.cautious && r.limited(row) && answer.Code == http.StatusForbidden && !d.Allowed {
-		r.unsaid++
-		return
-	}
 	r.compare("by a guard", row, told(answer), telling(row))
 	if !r.w.inactive(row.Who) {
 		r.compare("by its pass", row, decisions.Outcome(d, nil), row.Outcome())
 	}
-}
-
-// limited tells rows about an API key with a list of its own, in which a cautious inspector may deny what is allowed to a platform admin
-// only, and give another reason for what is denied.
-func (r *replay) limited(row decisions.Row) bool {
-	key, isKey := r.w.table.Key(row.Who)
-	return isKey && key.Permissions[0] != rbac.Everything && (!row.Want.Allowed || row.Want.Reason == rbac.ReasonPlatformAdmin)
 }
 
 // rule is the one that a handler for such things would stand behind.

@@ -216,8 +216,8 @@ func openClient(t *testing.T, _ *world, c *config.Config) doors {
 		return c
 	}
 	return doors{
-		inspector: open(""), cautious: true,
-		as: func(_ context.Context, bearer string) (propusk.Checker, error) { return open(bearer), nil },
+		inspector: open(""),
+		as:        func(_ context.Context, bearer string) (propusk.Checker, error) { return open(bearer), nil },
 		close: func() {
 			for _, c := range clients {
 				c.Close()

@@ -95,7 +95,10 @@ type Pass struct {
 	PlatformAdmin       bool           `json:"platform_admin" doc:"Passes every check in every community"`
 	Ranks               []string       `json:"ranks" doc:"The roles there and all that they inherit by the policy"`
 	Named               bool           `json:"named" doc:"A community was named, or there is a default one"`
+	Member              bool           `json:"member" doc:"Is a member there, with or without roles"`
+	KeyID               string         `json:"key_id" doc:"The API key that asks; empty for a session"`
 	Limited             bool           `json:"limited" doc:"An API key with a list of its own"`
+	Limit               []string       `json:"limit" doc:"That list, with x_own for every x_any"`
 	PlatformCatalogue   []string       `json:"platform_catalogue" doc:"The permissions that are decided on the platform; all others are a community's"`
 }
 
@@ -110,9 +113,10 @@ func toPass(p propusk.Pass) Pass {
 	out := Pass{
 		User: toUser(p.User), Roles: list(p.Local.Roles), Permissions: list(p.Local.Permissions()),
 		PlatformPermissions: list(p.Platform.Permissions()), PlatformAdmin: p.PlatformAdmin,
-		Ranks: list(p.Ranks), Named: p.Named, Limited: p.Platform.Limit != nil,
+		Ranks: list(p.Ranks), Named: p.Named, Member: p.Member, KeyID: p.KeyID, Limited: p.Limited(),
 		PlatformCatalogue: slices.DeleteFunc(p.Platform.Grants.Permissions(rbac.Admin), func(s string) bool { return s == rbac.Everything }),
 	}
+	out.Limit = list(p.Platform.Limit.Union(p.Platform.Limit.Roles()))
 	if p.KeyID == "" {
 		out.Session = new(toSession(p.Session, p))
 	}
