@@ -79,8 +79,15 @@ func (s Standing) Permissions() []string {
 }
 
 // Covers reports whether the holder may act upon somebody of standing other: every permission that other holds is held here too.
-// Standings of different scopes are not comparable; callers compare within one.
+// Standings of different scopes are not comparable; callers compare within one. Of a role that Grants does not have nobody knows what it permits, or
+// will: only who holds everything covers it.
 func (s Standing) Covers(other []string) bool {
+	if s.Everything() {
+		return true
+	}
+	if slices.ContainsFunc(other, func(role string) bool { return !s.Grants.Has(role) }) {
+		return false
+	}
 	return s.Grants.Covers(s.Roles, other) && (s.Limit == nil || len(s.Missing(s.Grants.Union(other))) == 0)
 }
 

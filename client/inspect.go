@@ -26,8 +26,7 @@ const maxID = math.MaxInt32
 // tell is not in the Pass:
 //
 //   - Of a community there are id, slug and name. Of roles that the user does not have nothing is known but that admin permits
-//     everything, so Covers and Grants are good for the user's own roles and admin, and must not be asked about others: ask the server by
-//     trying.
+//     everything, so Covers is false for others unless the user holds everything: ask the server by trying.
 //   - Of an API key with a list there is the list, and of its issuer's permissions those that are in it. It allows nothing more than the server
 //     does, and may give another reason.
 func (c *Client) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
