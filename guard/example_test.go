@@ -158,3 +158,21 @@ func ExampleWriteResult() {
 	// Output:
 	// 403 {"success":false,"error":"this needs the role expert in this community"}
 }
+
+// One request that is about several communities.
+func ExampleIn() {
+	platform, _ := rbac.Compile(platform())
+	community, _ := rbac.Compile(magazine())
+	visit(&register{platform: platform, community: community}, "author", func(ctx context.Context) {
+		for _, id := range []int64{1, 2} {
+			there, err := guard.In(ctx, id)
+			if err == nil {
+				err = guard.Permission("shout:create").Check(there)
+			}
+			fmt.Println(id, err)
+		}
+	})
+	// Output:
+	// 1 <nil>
+	// 2 you are not a member of this community
+}

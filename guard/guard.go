@@ -92,38 +92,68 @@ type visitKey struct{}
 type visit struct {
 	guard   *Guard
 	request *http.Request
+	// fixed says that the visit acts in this community, whatever the request names.
+	fixed     bool
+	community int64
 
-	mu   sync.Mutex
-	held *held
+	mu sync.Mutex
+	// first is the only one in most requests, others are by community.
+	first  *held
+	others map[int64]*held
 }
 
 // held is a pass for a community.
 type held struct {
 	community int64
+	ask       sync.Once
 	pass      propusk.Pass
 	err       error
 }
 
-// in is the pass in a community.
+// in is the pass in a community. Whoever comes while it is being asked for waits for that answer; other communities do not.
 func (v *visit) in(ctx context.Context, community int64) *held {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.held == nil || v.held.community != community {
-		v.held = v.guard.ask(ctx, v.request, community)
-	}
-	return v.held
+	h := v.place(community)
+	h.ask.Do(func() { h.pass, h.err = v.guard.ask(ctx, v.request, community) })
+	return h
 }
 
-func (g *Guard) ask(ctx context.Context, r *http.Request, community int64) *held {
+// place is where the pass for a community is kept. It denies until it was asked for, and when the inspector panics.
+func (v *visit) place(community int64) *held {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if h := v.known(community); h != nil {
+		return h
+	}
+	h := &held{community: community, err: errNotAsked}
+	switch {
+	case v.first == nil:
+		v.first = h
+	case v.others == nil:
+		v.others = map[int64]*held{community: h}
+	default:
+		v.others[community] = h
+	}
+	return h
+}
+
+// known is nil for a community that nobody has asked about. The caller holds the mutex.
+func (v *visit) known(community int64) *held {
+	if v.first != nil && v.first.community == community {
+		return v.first
+	}
+	return v.others[community]
+}
+
+func (g *Guard) ask(ctx context.Context, r *http.Request, community int64) (propusk.Pass, error) {
 	bearer, ok := bearerOf(r)
 	if !ok {
-		return &held{community: community, err: notSignedIn()}
+		return propusk.Pass{}, notSignedIn()
 	}
 	pass, err := g.inspector.Inspect(ctx, bearer, community)
 	if err != nil {
-		pass = propusk.Pass{}
+		return propusk.Pass{}, err
 	}
-	return &held{community: community, pass: pass, err: err}
+	return pass, nil
 }
 
 // bearerOf takes the token out of the header (RFC 6750, 2.1; the scheme's case does not matter).
@@ -141,6 +171,9 @@ func notSignedIn() error {
 // errNoGuard denies where the guard was forgotten.
 var errNoGuard = errors.New("guard: the context holds no Pass: wrap the handler in Guard.Middleware, or use guard.WithPass")
 
+// errNotAsked denies where nothing was answered.
+var errNotAsked = errors.New("guard: the inspector gave no answer")
+
 type passKey struct{}
 
 // WithPass puts a Pass into a context, for functions that are called outside of a request, and for tests. Without Middleware a rule refuses
@@ -149,13 +182,61 @@ func WithPass(ctx context.Context, pass propusk.Pass) context.Context {
 	return context.WithValue(ctx, passKey{}, &held{pass: pass, community: pass.Community.ID})
 }
 
-// PassFrom is who asks, in the community that path, header or default name; the path counts only within a handler behind a rule. An error means that nobody is known to ask, and that nothing is allowed.
+// PassFrom is who asks, in the community of [In], or else the one that path, header or default name; the path counts only within a
+// handler behind a rule. An error means that nobody is known to ask, and that nothing is allowed.
 func PassFrom(ctx context.Context) (propusk.Pass, error) {
 	h, err := heldIn(ctx)
 	if err != nil {
 		return propusk.Pass{}, err
 	}
 	return h.pass, h.err
+}
+
+// In is ctx with the Pass of who asks in the community of that id, for all that is done in that community within one request: one field
+// of a GraphQL query, say. It asks once per request and community, also when it is called concurrently. Nobody is a member of a
+// community that does not exist; the Pass then permits nothing in it. Errors: Invalid for an id below 1, those of the Inspector, and
+// Forbidden when ctx holds a Pass of [WithPass] for another community and no Middleware that could ask.
+func In(ctx context.Context, communityID int64) (context.Context, error) {
+	if communityID < 1 {
+		return ctx, propusk.InvalidField(PathValue, "must be the id of a community")
+	}
+	present, _ := ctx.Value(passKey{}).(*held)
+	if present != nil && present.community == communityID {
+		return ctx, present.err
+	}
+	v, ok := ctx.Value(visitKey{}).(*visit)
+	switch {
+	case ok:
+		h := v.in(ctx, communityID)
+		return context.WithValue(ctx, passKey{}, h), h.err
+	case present != nil:
+		return ctx, nowhere(&propusk.Pass{Named: true})
+	}
+	return ctx, errNoGuard
+}
+
+// Anew is ctx in which nothing is known yet of who asks, so that the next rule asks again. It is for connections that live on: each
+// message on a websocket, which is a single request to net/http, must not be judged by what was true when it was opened. The community
+// stays the same, and so does a Pass of [WithPass].
+func Anew(ctx context.Context) context.Context {
+	v, ok := ctx.Value(visitKey{}).(*visit)
+	if !ok {
+		return ctx
+	}
+	again := &visit{guard: v.guard, request: v.request, fixed: v.fixed, community: v.community}
+	h, ok := ctx.Value(passKey{}).(*held)
+	if !ok || !v.knows(h) {
+		return context.WithValue(ctx, visitKey{}, again)
+	}
+	again.fixed, again.community = true, h.community
+	return context.WithValue(context.WithValue(ctx, visitKey{}, again), passKey{}, nil)
+}
+
+// knows reports whether h is an answer to this visit, and not a Pass put in by hand.
+func (v *visit) knows(h *held) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.known(h.community) == h
 }
 
 // RolesFrom is get_user_roles_from_context of the seed: the roles of who asks, in the community of the request; none when nobody is known.
@@ -174,6 +255,9 @@ func heldIn(ctx context.Context) (*held, error) {
 	v, ok := ctx.Value(visitKey{}).(*visit)
 	if !ok {
 		return nil, errNoGuard
+	}
+	if v.fixed {
+		return v.in(ctx, v.community), nil
 	}
 	community, err := v.guard.community(v.request)
 	if err != nil {

@@ -158,7 +158,7 @@ func TestRules(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.Handle("/c/{community_id}", tt.rule.Handler(ok))
-			for _, who := range strings.Fields("reader author artist expert editor admin author+expert root moderator stranger blocked") {
+			for who := range strings.FieldsSeq("reader author artist expert editor admin author+expert root moderator stranger blocked") {
 				want := strings.Contains(" "+tt.allowed+" ", " "+who+" ")
 				got := s.get("/c/1", who)
 				if (got.Code == http.StatusOK) != want {

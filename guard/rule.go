@@ -149,7 +149,7 @@ func elsewhere(ctx context.Context, community int64) (*propusk.Pass, error) {
 	if !ok || community < 1 {
 		return nil, nowhere(&propusk.Pass{Named: true})
 	}
-	h := v.guard.ask(ctx, v.request, community)
+	h := v.in(ctx, community)
 	return &h.pass, h.err
 }
 

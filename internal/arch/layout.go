@@ -25,7 +25,10 @@ func Layout() Map {
 
 			// Public, each with the module it exists for.
 			{Dir: "rbac/policyfile", Group: Public, Imports: []string{"rbac"}, Modules: []string{"github.com/goccy/go-yaml"}},
-			{Dir: "guard/gqlgenguard", Group: Public, Imports: list(core, "guard"), Modules: []string{"github.com/99designs/gqlgen"}},
+			{
+				Dir: "guard/gqlgenguard", Group: Public, Imports: list(core, "guard"),
+				Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"},
+			},
 
 			// Public, and the whole program as a library: like the commands, a door of its own that goes through services.
 			{Dir: "embedded", Group: Program, Imports: list(core, services, "internal/config", "internal/app")},
