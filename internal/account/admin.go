@@ -45,21 +45,7 @@ func (s *Service) List(ctx context.Context, caller propusk.Pass, filter Filter) 
 // more than they hold themselves. Forbidden, Invalid, NotFound, Conflict (last_admin).
 func (s *Service) ChangeRole(ctx context.Context, caller propusk.Pass, userID, role string) (propusk.User, error) {
 	return s.change(ctx, caller, userID, permChangeRole, func(tx store.Tx, me propusk.Pass, user *propusk.User) error {
-		if !s.Access.Platform.Has(role) {
-			return s.unknownRole()
-		}
-		if !me.Platform.Covers([]string{user.Role}) || !me.Platform.Covers([]string{role}) {
-			return above()
-		}
-		if role == user.Role {
-			return nil
-		}
-		if err := keepsAdmin(tx, *user); err != nil {
-			return err
-		}
-		was := *user
-		user.Role = role
-		return s.save(tx, me, "user.change_role", was, user)
+		return s.giveRole(tx, me, user, role)
 	})
 }
 
@@ -67,13 +53,7 @@ func (s *Service) ChangeRole(ctx context.Context, caller propusk.Pass, userID, r
 // inactive already changes nothing. Forbidden, NotFound, Conflict (last_admin).
 func (s *Service) Block(ctx context.Context, caller propusk.Pass, userID string) (propusk.User, error) {
 	return s.change(ctx, caller, userID, permBlock, func(tx store.Tx, me propusk.Pass, user *propusk.User) error {
-		if !below(me, *user) {
-			return above()
-		}
-		if !user.IsActive {
-			return nil
-		}
-		return s.deactivate(tx, me, "user.block", *user, user)
+		return s.setActive(tx, me, user, false)
 	})
 }
 
@@ -81,21 +61,7 @@ func (s *Service) Block(ctx context.Context, caller propusk.Pass, userID string)
 // is restored by an admin only. Forbidden, NotFound.
 func (s *Service) Unblock(ctx context.Context, caller propusk.Pass, userID string) (propusk.User, error) {
 	return s.change(ctx, caller, userID, permUnblock, func(tx store.Tx, me propusk.Pass, user *propusk.User) error {
-		if !below(me, *user) {
-			return above()
-		}
-		if user.DeletedByOwner && !me.Platform.Everything() {
-			return &propusk.Error{
-				Kind: propusk.Forbidden, Code: "deleted_by_owner",
-				Message: "its owner deleted this account: only an administrator may restore it",
-			}
-		}
-		if user.IsActive {
-			return nil
-		}
-		was := *user
-		user.IsActive, user.DeletedByOwner = true, false
-		return s.save(tx, me, "user.unblock", was, user)
+		return s.setActive(tx, me, user, true)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/graph"
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/sqlstore"
 	"github.com/propusk/propusk/internal/store"
@@ -143,7 +144,7 @@ func (s grantsSource) Grants(ctx context.Context, hash store.GrantsHash) ([]byte
 	return s.db.Now(ctx).Grants(hash)
 }
 
-// Handler is the REST API, for a server that somebody else runs.
+// Handler is the REST API with GraphQL beside it, for a server that somebody else runs.
 func (a *App) Handler(c *config.Config, log *slog.Logger) (http.Handler, error) {
 	door, err := a.door(c, log)
 	if err != nil {
@@ -154,11 +155,16 @@ func (a *App) Handler(c *config.Config, log *slog.Logger) (http.Handler, error) 
 
 func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 	proxies, err := config.Networks(c.TrustedProxies)
-	return &rest.Door{
+	door := &rest.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
 		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
 		ShowMetrics: c.MetricsListen == "",
-	}, err
+	}
+	door.GraphQL = (&graph.Door{
+		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Inspect: door.Inspect, Origin: door.Origin,
+		Refusal: door.Refusal, LoggedIn: door.LoggedIn, Introspection: c.GraphQLIntrospection.On(),
+	}).Handler()
+	return door, err
 }
 
 func newServer(log *slog.Logger, handler http.Handler) *http.Server {

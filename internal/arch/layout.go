@@ -73,7 +73,9 @@ func Layout() Map {
 			{Dir: "internal/rest/docs", Group: Door},
 			{
 				Dir: "internal/graph", Group: Door, Imports: list(core, services, "guard", "guard/gqlgenguard", "internal/audit"),
-				Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"},
+				Modules: []string{
+					"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/go-json-experiment/json", "github.com/google/uuid",
+				},
 			},
 			{Dir: "internal/console", Group: Door, Imports: list(core, services, "guard", "internal/audit"), Modules: []string{"github.com/a-h/templ"}},
 

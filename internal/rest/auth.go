@@ -70,12 +70,16 @@ func takes(asked []map[string][]string, scheme string) bool {
 }
 
 func (d *Door) inspect(ctx huma.Context) (propusk.Pass, error) {
-	token, ok := bearer(ctx.Header("Authorization"))
+	return d.inspected(ctx.Context(), ctx.Header("Authorization"))
+}
+
+func (d *Door) inspected(ctx context.Context, authorization string) (propusk.Pass, error) {
+	token, ok := bearer(authorization)
 	if !ok {
 		return propusk.Pass{}, notSignedIn()
 	}
-	pass, err := d.Access.Inspect(ctx.Context(), token)
-	pass.Origin = recordOf(ctx.Context()).origin()
+	pass, err := d.Access.Inspect(ctx, token)
+	pass.Origin = recordOf(ctx).origin()
 	if err == nil && !pass.User.IsActive {
 		err = errors.New("a pass was made for an inactive account")
 	}

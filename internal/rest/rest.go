@@ -40,6 +40,8 @@ type Door struct {
 	CORSOrigins []string
 	// TrustedProxies are networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix
+	// GraphQL, when set, answers POST /graphql.
+	GraphQL http.Handler
 	// ShowMetrics serves /metrics here, to callers on this machine.
 	ShowMetrics bool
 
@@ -70,6 +72,9 @@ func (d *Door) Handler() http.Handler {
 	mux.HandleFunc("HEAD /api/users/logout", d.unknownRoute(mux)) // GET would take it, and log out whoever only looks
 	if d.ShowMetrics {
 		mux.Handle("GET /metrics", loopbackOnly(d.Metrics.Handler()))
+	}
+	if d.GraphQL != nil {
+		mux.Handle("POST /graphql", d.GraphQL)
 	}
 	spec, err := api.OpenAPI().MarshalJSON()
 	if err != nil {

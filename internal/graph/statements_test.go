@@ -1,0 +1,95 @@
+package graph_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/pgtest"
+)
+
+// wire stands between a server and its PostgreSQL, and counts what is executed.
+type wire struct{ statements atomic.Int64 }
+
+// through is the database's URL by way of the wire.
+func (w *wire) through(t *testing.T, database string) string {
+	t.Helper()
+	at, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	behind := at.Host
+	at.Host = listener.Addr().String()
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", behind)
+			if err != nil {
+				_ = in.Close()
+				return
+			}
+			go w.forward(in, out)
+			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		}
+	}()
+	return at.String()
+}
+
+// forward passes the messages of a client on: the first has a length alone, all others a letter and a length. E executes what was
+// prepared, Q is a text without arguments, such as BEGIN.
+func (w *wire) forward(in, out net.Conn) {
+	defer out.Close()
+	for head := make([]byte, 4); ; head = make([]byte, 5) {
+		if _, err := io.ReadFull(in, head); err != nil {
+			return
+		}
+		if head[0] == 'E' && len(head) == 5 {
+			w.statements.Add(1)
+		}
+		if _, err := out.Write(head); err != nil {
+			return
+		}
+		if _, err := io.CopyN(out, in, int64(binary.BigEndian.Uint32(head[len(head)-4:]))-4); err != nil {
+			return
+		}
+	}
+}
+
+// A page of members, their accounts and their roles are so many statements, however many members there are.
+func TestAPageOfMembersIsAFixedNumberOfStatements(t *testing.T) {
+	var w wire
+	v := settle(t, func(c *config.Config) { c.Database = w.through(t, pgtest.Database(t)) })
+	count := func(limit int) int64 {
+		t.Helper()
+		variables := map[string]any{"community_id": v.id, "limit": limit}
+		v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), variables) // what is remembered is remembered by now
+		before := w.statements.Load()
+		got := v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), variables)
+		got.is(t, map[string]any{"errors": nil, fmt.Sprintf("data.adminGetCommunityMembers.members.%d", limit): nil})
+		if got.at(fmt.Sprintf("data.adminGetCommunityMembers.members.%d.roles.0", limit-1)) == nil {
+			t.Fatalf("there are no %d members: %s", limit, got.Raw)
+		}
+		return w.statements.Load() - before
+	}
+	one := count(1)
+	for range 30 {
+		v.roles(v.known(v.Register("Member")), "reader")
+	}
+	if many := count(34); one == 0 || one != many {
+		t.Errorf("a page of 1 takes %d statements, one of 34 %d", one, many)
+	}
+	t.Logf("%d statements", one)
+}
