@@ -177,6 +177,50 @@ func refused(got apptest.Answer) error {
 	return &propusk.Error{Kind: kinds[got.Status], Code: got.Text("code"), Message: got.Raw}
 }
 
+// openGraphQL asks a server as pages do, about whoever asks. People are numbers there.
+func openGraphQL(t *testing.T, w *world, c *config.Config) doors {
+	t.Helper()
+	s := apptest.Run(t, c)
+	numbers := map[string]any{}
+	list := s.Call(http.MethodGet, "/api/admin/users?limit=100", w.bearers["root"], nil)
+	for _, user := range list.Body["users"].([]any) {
+		user := user.(map[string]any)
+		numbers[user["user_id"].(string)] = user["id"]
+	}
+	const document = `query ($permission: String!, $community: Int, $owner: Int) {
+		can(permission: $permission, community_id: $community, owner_id: $owner) { allowed reason }
+	}`
+	return doors{
+		ownMatters: true, close: s.Stop,
+		as: func(_ context.Context, bearer string) (propusk.Checker, error) {
+			return checker{one: func(_ context.Context, q propusk.Question) (rbac.Decision, error) {
+				variables := map[string]any{"permission": q.Permission}
+				if q.CommunityID != 0 {
+					variables["community"] = q.CommunityID
+				}
+				if q.OwnerID != "" {
+					variables["owner"] = numbers[q.OwnerID]
+				}
+				got := s.Call(http.MethodPost, "/graphql", bearer, map[string]any{"query": document, "variables": variables})
+				data, _ := got.Body["data"].(map[string]any)
+				can, _ := data["can"].(map[string]any)
+				return decision(can), misspoken(got)
+			}}, nil
+		},
+	}
+}
+
+// misspoken is the error that an answer of GraphQL tells.
+func misspoken(got apptest.Answer) error {
+	errs, _ := got.Body["errors"].([]any)
+	if len(errs) == 0 {
+		return nil
+	}
+	extensions, _ := errs[0].(map[string]any)["extensions"].(map[string]any)
+	kind := map[any]propusk.Kind{"INVALID": propusk.Invalid, "UNAUTHENTICATED": propusk.Unauthenticated, "FORBIDDEN": propusk.Forbidden}[extensions["code"]]
+	return &propusk.Error{Kind: kind, Message: got.Raw}
+}
+
 // openEmbedded asks the library within the process. Who asks has the pass of a request in owls, which no answer may depend on: a question
 // says itself where.
 func openEmbedded(t *testing.T, w *world, c *config.Config) doors {
