@@ -38,35 +38,19 @@ func (s *Service) UserIDOf(ctx context.Context, caller propusk.Pass, id, authorI
 	return userID, err
 }
 
-// lookThrough is how many communities Mine reads at once.
-const lookThrough = 500
-
-// Mine is a page of the communities that the caller is a member of, in the order of their ids, and how many there are. It looks through all
-// communities, so its time grows with them.
+// Mine is a page of the communities that the caller is a member of, in the order of their ids, and how many there are.
 func (s *Service) Mine(ctx context.Context, caller propusk.Pass, offset, limit int) (page []Profile, total int, err error) {
 	err = s.Store.View(ctx, func(r store.Reader) error {
 		me, err := s.Access.Again(r, caller)
 		if err != nil {
 			return err
 		}
-		page, total = nil, 0
-		for start, all := 0, 1; start < all && ctx.Err() == nil; start += lookThrough {
-			var found []store.Place
-			found, all, err = r.Communities(store.CommunityFilter{UserID: me.User.ID, Offset: start, Limit: lookThrough})
-			if err != nil {
-				return err
-			}
-			for _, p := range found {
-				if !p.Member {
-					continue
-				}
-				if total >= offset && len(page) < limit {
-					page = append(page, Profile{Community: p.Community, Member: true, Roles: p.Roles})
-				}
-				total++
-			}
+		found, err := r.PlacesOf(me.User.ID)
+		total, page = len(found), nil
+		for _, p := range found[min(offset, total):min(offset+limit, total)] {
+			page = append(page, Profile{Community: p.Community, Member: true, Roles: p.Roles})
 		}
-		return ctx.Err()
+		return err
 	})
 	return page, total, err
 }

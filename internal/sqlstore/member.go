@@ -180,11 +180,16 @@ func (r reader) ActiveHolders(communityID int64, role string, limit int) (int, e
 	return total, nil
 }
 
-// CommunitiesWith implements store.MemberReader.
-func (r reader) CommunitiesWith(userID int64, role string) (found []propusk.Community, err error) {
-	places, err := many(r, scanPlace, `SELECT `+placeColumns+`
+// PlacesOf implements store.MemberReader.
+func (r reader) PlacesOf(userID int64) ([]store.Place, error) {
+	return many(r, scanPlace, `SELECT `+placeColumns+`
 		FROM community_author JOIN community ON community.id = community_author.community_id`+joinTotal+`
 		WHERE community_author.author_id = $1 AND community.deleted_at IS NULL ORDER BY community.id`, userID)
+}
+
+// CommunitiesWith implements store.MemberReader.
+func (r reader) CommunitiesWith(userID int64, role string) (found []propusk.Community, err error) {
+	places, err := r.PlacesOf(userID)
 	for _, p := range places {
 		if slices.Contains(p.Roles, role) {
 			found = append(found, p.Community)

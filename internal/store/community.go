@@ -102,6 +102,8 @@ type MemberReader interface {
 	RoleLists(communityID int64) ([]RoleList, error)
 	// ActiveHolders counts the active accounts that have a role in a community, but never beyond limit.
 	ActiveHolders(communityID int64, role string, limit int) (int, error)
+	// PlacesOf lists the communities that the account is a member of, by id, with what it is there.
+	PlacesOf(userID int64) ([]Place, error)
 	// CommunitiesWith lists the communities in which the account has that role, by id.
 	CommunitiesWith(userID int64, role string) ([]propusk.Community, error)
 	// Barred reports whether somebody may come in only by being admitted.

@@ -126,6 +126,19 @@ var members = []story{
 		same(d, "holders", holders, 1)
 	}},
 
+	{"somebody's communities are told with what they are there", func(d *database) {
+		u := d.people(2)
+		owls, larks, bats := d.found(1, u[0].ID), d.found(2, u[0].ID), d.found(3, u[0].ID)
+		d.join(larks, []string{"author"}, u[1])
+		d.join(owls, nil, u[1])
+		d.join(bats, []string{"reader"}, u[0])
+		places, err := d.now().PlacesOf(u[1].ID)
+		d.must(err)
+		same(d, "places", places, []store.Place{
+			{Community: d.community(owls.ID), Member: true}, {Community: d.community(larks.ID), Member: true, Roles: []string{"author"}},
+		})
+	}},
+
 	{"only active accounts hold a role, and they are counted up to a limit", func(d *database) {
 		u := d.people(6)
 		c := d.found(1, u[0].ID)
