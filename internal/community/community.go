@@ -55,10 +55,10 @@ type Profile struct {
 	propusk.Community
 	// Settled tells whether the person may know which roles there are: holders of member:read. Lists do not tell it.
 	Settled bool
-	// Member, Roles and Follower are what the person is there.
+	// Member, Roles and Follower are what the person is there. Follower is nil in lists, which do not tell it.
 	Member   bool
 	Roles    []string
-	Follower bool
+	Follower *bool
 }
 
 // Founding is what a community is to be. An empty slug is made of the name.
@@ -99,7 +99,7 @@ func (s *Service) Create(ctx context.Context, caller propusk.Pass, in Founding) 
 	}
 	s.changed(founded.ID)
 	founded.MemberCount = 1
-	return Profile{Community: founded, Settled: true, Member: true, Roles: creator}, nil
+	return Profile{Community: founded, Settled: true, Member: true, Roles: creator, Follower: new(false)}, nil
 }
 
 // CreateFor is Create by the operator of the machine, for the account of that user_id.
@@ -221,7 +221,7 @@ func (s *Service) Get(ctx context.Context, caller propusk.Pass, id int64) (profi
 func profileOf(r store.Reader, me propusk.Pass) (Profile, error) {
 	follows, err := r.Follows(me.Community.ID, me.User.ID)
 	return Profile{
-		Community: me.Community, Settled: access.RequireHere(me, permRead) == nil, Member: me.Member, Roles: me.Local.Roles, Follower: follows,
+		Community: me.Community, Settled: access.RequireHere(me, permRead) == nil, Member: me.Member, Roles: me.Local.Roles, Follower: &follows,
 	}, err
 }
 

@@ -9,30 +9,9 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/guard/gqlgenguard"
 	"github.com/propusk/propusk/internal/access"
 )
-
-// codeOf is the one table from kinds to extensions.code.
-func codeOf(kind propusk.Kind) string {
-	switch kind {
-	case propusk.Invalid:
-		return "INVALID"
-	case propusk.Unauthenticated:
-		return "UNAUTHENTICATED"
-	case propusk.Forbidden:
-		return "FORBIDDEN"
-	case propusk.NotFound:
-		return "NOT_FOUND"
-	case propusk.Conflict:
-		return "CONFLICT"
-	case propusk.RateLimited:
-		return "RATE_LIMITED"
-	case propusk.Unavailable:
-		return "UNAVAILABLE"
-	default:
-		return "INTERNAL"
-	}
-}
 
 // shown is a refusal that Refusal has judged already.
 type shown struct{ refusal *propusk.Error }
@@ -103,7 +82,7 @@ func (d *Door) present(ctx context.Context, err error) *gqlerror.Error {
 }
 
 func extensions(e *propusk.Error) map[string]any {
-	out := map[string]any{"code": codeOf(e.Kind), "reason": e.Code}
+	out := map[string]any{"code": gqlgenguard.Code(e.Kind), "reason": e.Code}
 	if e.Permission != "" {
 		out["permission"] = e.Permission
 	}

@@ -23,7 +23,7 @@ type AuditEvent struct {
 	RequestID string         `json:"request_id" doc:"Names the request in the server's log"`
 	Before    map[string]any `json:"before" doc:"What changed, as it was"`
 	After     map[string]any `json:"after" doc:"What changed, as it became"`
-	BulkID    int64          `json:"bulk_id,omitempty" doc:"Names the rows that this event stands for"`
+	BulkID    *int64         `json:"bulk_id" doc:"Names the rows that this event stands for; null for an event that stands for itself"`
 }
 
 // BulkRow is what a bulk did to one account.
@@ -96,7 +96,10 @@ func (d *Door) audit(api huma.API) {
 func toAuditEvent(e audit.Event) AuditEvent {
 	out := AuditEvent{
 		ID: e.ID, At: e.At, Actor: e.Actor, Action: e.Action, Target: e.Target, Address: e.Address, RequestID: e.RequestID,
-		Before: object(e.Before), After: object(e.After), BulkID: e.BulkID,
+		Before: object(e.Before), After: object(e.After),
+	}
+	if e.BulkID != 0 {
+		out.BulkID = &e.BulkID
 	}
 	if e.Row != nil {
 		out.Before["roles"], out.After["roles"] = list(e.Row.Before), list(e.Row.After)

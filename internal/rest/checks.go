@@ -59,7 +59,7 @@ type Explanation struct {
 	Scope   string   `json:"scope" enum:"community,platform"`
 	Roles   []string `json:"roles" doc:"What the user holds in that scope"`
 	Via     []Via    `json:"via" doc:"Every way in which they give it"`
-	Limited bool     `json:"limited,omitempty" doc:"It is the API key's own list that does not have it"`
+	Limited bool     `json:"limited" doc:"It is the API key's own list that does not have it"`
 	Missing string   `json:"missing,omitempty" doc:"The permission that would have been needed"`
 	GivenBy []string `json:"given_by" doc:"Available roles that would give it"`
 }

@@ -21,7 +21,7 @@ type Community struct {
 	CreatorID      int64     `json:"creator_id" doc:"The number (id) of the user who founded it"`
 	MemberCount    int       `json:"member_count"`
 	IsMember       bool      `json:"is_member" doc:"Is the caller a member?"`
-	IsFollower     bool      `json:"is_follower,omitempty" doc:"Does the caller follow it? Not told in lists"`
+	IsFollower     *bool     `json:"is_follower" doc:"Does the caller follow it? null in lists, which do not tell"`
 	Roles          []string  `json:"roles" doc:"The caller's roles there"`
 	AvailableRoles []string  `json:"available_roles,omitempty" doc:"Roles that can be given; told to members only"`
 	DefaultRoles   []string  `json:"default_roles,omitempty" doc:"Roles that are given on joining; told to members only"`

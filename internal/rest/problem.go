@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/guard"
 )
 
 // Problem is the body of every error answer (RFC 9457). It never repeats a value of the request.
@@ -47,33 +48,11 @@ func (p *Problem) GetHeaders() http.Header { return p.header }
 // ContentType is application/problem+json.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// statusOf is the one table from kinds to HTTP.
-func statusOf(kind propusk.Kind) int {
-	switch kind {
-	case propusk.Invalid:
-		return http.StatusUnprocessableEntity
-	case propusk.Unauthenticated:
-		return http.StatusUnauthorized
-	case propusk.Forbidden:
-		return http.StatusForbidden
-	case propusk.NotFound:
-		return http.StatusNotFound
-	case propusk.Conflict:
-		return http.StatusConflict
-	case propusk.RateLimited:
-		return http.StatusTooManyRequests
-	case propusk.Unavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
-}
-
 // problem turns what a service returned into an answer. What is not meant for clients is logged and said as an internal error.
 func (d *Door) problem(ctx context.Context, err error) *Problem {
 	e := d.classify(ctx, err)
 	p := &Problem{
-		Status: statusOf(e.Kind), Code: e.Code, Detail: e.Message, Permission: e.Permission, header: http.Header{},
+		Status: guard.Status(e), Code: e.Code, Detail: e.Message, Permission: e.Permission, header: http.Header{},
 		RequestID: recordOf(ctx).requestID,
 	}
 	p.Title = http.StatusText(p.Status)
