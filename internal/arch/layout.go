@@ -8,7 +8,7 @@ package arch
 func Layout() Map {
 	core := []string{"rbac", "."}
 	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle"}
-	ports := []string{"internal/store"}
+	ports := []string{"internal/store", "internal/importer/source"}
 	inside := list(core, ports, helpers, "internal/audit")
 	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer"}
 	public := list(core, "rbac/policyfile", "guard", "guard/gqlgenguard", "client", "embedded", "propusktest")
@@ -47,6 +47,7 @@ func Layout() Map {
 
 			// Ports, and the suite that every adapter of a port passes.
 			{Dir: "internal/store", Group: Port, Imports: core},
+			{Dir: "internal/importer/source", Group: Port},
 			{Dir: "internal/store/storetest", Group: Port, Imports: list(core, ports), Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid"}},
 
 			// Services: what Propusk does. The audit is written by all of them, a session is below access, and access below the rest.
@@ -55,7 +56,7 @@ func Layout() Map {
 			{Dir: "internal/access", Group: Service, Imports: list(inside, "internal/session"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access"), Modules: []string{"github.com/google/uuid"}},
-			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "rbac/policyfile")},
+			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "internal/community")},
 
 			// Adapters: each knows one foreign thing, and none knows another adapter.
 			{
@@ -64,6 +65,16 @@ func Layout() Map {
 			},
 			{Dir: "internal/mirror", Group: Adapter, Imports: list(core, ports), Modules: []string{"github.com/redis/rueidis"}},
 			{Dir: "internal/lease", Group: Adapter, Imports: list(core, ports)},
+			// Each reads one system that people come from.
+			{
+				Dir: "internal/importer/discours", Group: Adapter, Imports: list(core, ports, "internal/password"),
+				Modules: []string{
+					"github.com/go-json-experiment/json", "github.com/jackc/pgx/v5", "github.com/redis/rueidis", "modernc.org/sqlite",
+				},
+			},
+			{Dir: "internal/importer/backspeen", Group: Adapter, Imports: list(core, ports, "internal/password"), Modules: []string{"modernc.org/sqlite"}},
+			{Dir: "internal/importer/casbin", Group: Adapter, Imports: list(core, ports)},
+			{Dir: "internal/importer/csvfile", Group: Adapter, Imports: list(core, ports)},
 
 			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
 			{
@@ -77,6 +88,7 @@ func Layout() Map {
 					"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/go-json-experiment/json", "github.com/google/uuid",
 				},
 			},
+			{Dir: "internal/graph/graphiql", Group: Door},
 			{Dir: "internal/console", Group: Door, Imports: list(core, services, "guard", "internal/audit"), Modules: []string{"github.com/a-h/templ"}},
 
 			// Settings and wiring.
@@ -105,7 +117,7 @@ func Layout() Map {
 			{Dir: "api", Group: Beside},
 			{Dir: "decisions", Group: Beside, Imports: core},
 			{Dir: "e2e", Group: Beside, Imports: list(public, "decisions", "internal/config", "internal/app")},
-			{Dir: "examples/...", Group: Beside, Imports: public, Modules: []string{"github.com/99designs/gqlgen"}},
+			{Dir: "examples/...", Group: Beside, Imports: list(public, "examples/magazine/graph"), Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
 			{Dir: "internal/arch", Group: Beside},
 		},
 
