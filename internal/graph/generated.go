@@ -187,6 +187,8 @@ schema {
 
 "Needs a valid token. With session, an API key will not do."
 directive @authenticated(session: Boolean! = false) on FIELD_DEFINITION
+"Open to everybody, on purpose."
+directive @public on FIELD_DEFINITION
 
 type Query {
   """
@@ -241,11 +243,11 @@ type Mutation {
   adminUpdateUser(id: Int!, role: String, is_active: Boolean): UserPayload! @authenticated
 
   "Logs in. One request may hold one login or register."
-  login(email: String!, password: String!): LoginPayload!
+  login(email: String!, password: String!): LoginPayload! @public
   "Ends the session of the token, and that of refresh_token, which is enough by itself."
-  logout(refresh_token: String): Payload!
+  logout(refresh_token: String): Payload! @public
   "Makes an account. One request may hold one login or register."
-  register(name: String!, last_name: String = "", email: String!, password: String!): UserPayload!
+  register(name: String!, last_name: String = "", email: String!, password: String!): UserPayload! @public
   "Changes my profile; what is left out stays."
   editProfile(name: String, last_name: String, slug: String): UserPayload! @authenticated(session: true)
 }
