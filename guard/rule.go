@@ -177,7 +177,7 @@ func nowhere(pass *propusk.Pass) error {
 	if !pass.Named {
 		return &propusk.Error{
 			Kind: propusk.Forbidden, Code: string(rbac.ReasonCommunityRequired),
-			Message: "this is decided in a community: name one in the path or in the header " + Header,
+			Message: "this is decided in a community: name one in the path, in the argument community_id or in the header " + Header,
 		}
 	}
 	return &propusk.Error{Kind: propusk.Forbidden, Code: string(rbac.ReasonNotMember), Message: "you are not a member of this community"}

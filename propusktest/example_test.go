@@ -43,7 +43,7 @@ func ExampleCaller() {
 	// Output:
 	// false <nil>
 	// true you are not a member of this community
-	// true this is decided in a community: name one in the path or in the header X-Community-ID
+	// true this is decided in a community: name one in the path, in the argument community_id or in the header X-Community-ID
 }
 
 // An Inspector of one's own stands in for the server, and any token will do.

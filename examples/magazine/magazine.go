@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
-	"strconv"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/propusk/propusk"
@@ -14,6 +13,7 @@ import (
 // object is a shout or a topic. A real magazine keeps these in its own database; this one forgets them when it ends.
 type object struct {
 	ID        int64  `json:"id"`
+	Kind      string `json:"-"`
 	Community int64  `json:"community_id"`
 	Owner     string `json:"owner"`
 	Title     string `json:"title"`
@@ -21,83 +21,54 @@ type object struct {
 	MergedIn  int64  `json:"merged_in,omitempty"`
 }
 
-// magazine is what people write, in communities.
+// magazine is what people write, in communities. It has two faces, rest.go and graphql.go; what they do is done here, once.
 type magazine struct {
 	mu      sync.Mutex
 	last    int64
-	objects map[string]map[int64]*object // by kind: shout, topic
+	objects map[int64]*object
 }
 
-// routes guards every operation as the seed decorates it.
-func (m *magazine) routes(mux *http.ServeMux) {
-	const in = "/communities/{community_id}"
-	mux.Handle("GET "+in+"/me", guard.Authenticated().HandlerFunc(m.me))
+func newMagazine() *magazine { return &magazine{objects: map[int64]*object{}} }
 
-	mux.Handle("POST "+in+"/shouts", guard.Permission("shout:create").Handler(m.create("shout")))
-	mux.Handle("GET "+in+"/shouts/{id}", guard.Permission("shout:read").Handler(m.change("shout", nil)))
-	mux.Handle("PATCH "+in+"/shouts/{id}", guard.Own("shout:update", m.owner("shout")).Handler(m.change("shout", rename)))
-	mux.Handle("POST "+in+"/shouts/{id}/verify", guard.Role("expert").Handler(m.change("shout", verify)))
-	mux.Handle("DELETE "+in+"/shouts/{id}", guard.AdminOnly().Handler(m.remove("shout")))
-
-	mux.Handle("POST "+in+"/topics", guard.Permission("topic:create").Handler(m.create("topic")))
-	mux.Handle("PATCH "+in+"/topics/{id}", guard.Own("topic:update", m.owner("topic")).Handler(m.change("topic", rename)))
-	mux.Handle("POST "+in+"/topics/{id}/merge", guard.Permission("topic:merge").Handler(m.change("topic", merge)))
-	mux.Handle("DELETE "+in+"/topics/{id}", guard.Own("topic:delete", m.owner("topic")).Handler(m.remove("topic")))
-}
-
-// input is the body of every request that has one.
+// input is what an operation may be told besides the object that it is about.
 type input struct {
 	Title string `json:"title"`
 	Into  int64  `json:"into"`
 }
 
-func (m *magazine) me(w http.ResponseWriter, r *http.Request) {
-	pass, err := guard.PassFrom(r.Context())
-	if err != nil {
-		guard.WriteResult(w, r, err)
-		return
-	}
-	answer(w, map[string]any{"user_id": pass.User.UserID, "name": pass.User.Name, "roles": guard.RolesFrom(r.Context())})
-}
+// operation does something to one object, and returns it. It acts in the community that the rule before it has judged, and in no other:
+// the Pass in ctx knows which that is, whatever else the client names.
+type operation func(ctx context.Context, id int64, in input) (object, error)
 
-func (m *magazine) create(kind string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var in input
-		if err := read(r, &in); err != nil {
-			guard.WriteProblem(w, r, err)
-			return
+// create makes an object of the one who asks.
+func (m *magazine) create(kind string) operation {
+	return func(ctx context.Context, _ int64, in input) (object, error) {
+		pass, err := guard.PassFrom(ctx)
+		if err != nil {
+			return object{}, err
 		}
-		pass, _ := guard.PassFrom(r.Context()) // the rule before this handler has seen it
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.last++
-		made := &object{ID: m.last, Community: pass.Community.ID, Owner: pass.User.UserID, Title: in.Title}
-		m.objects[kind][made.ID] = made
-		answer(w, made)
+		made := object{ID: m.last, Kind: kind, Community: pass.Community.ID, Owner: pass.User.UserID, Title: in.Title}
+		m.objects[made.ID] = &made
+		return made, nil
 	}
 }
 
-// find looks an object up where the request says it is. One of another community is not there.
-func (m *magazine) find(kind string, r *http.Request) (*object, error) {
-	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	community, _ := guard.Community(r)
-	found := m.objects[kind][id]
-	if found == nil || found.Community != community {
-		return nil, &propusk.Error{Kind: propusk.NotFound, Code: kind + "_not_found", Message: "there is no such " + kind}
-	}
-	return found, nil
-}
-
-// owner tells a rule whose object it is, from what the magazine keeps and never from what the client says.
-func (m *magazine) owner(kind string) func(context.Context, *http.Request) (guard.Object, error) {
-	return func(_ context.Context, r *http.Request) (guard.Object, error) {
+// change shows an object after do has changed it; nil changes nothing.
+func (m *magazine) change(kind string, do func(*object, input)) operation {
+	return func(ctx context.Context, id int64, in input) (object, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		found, err := m.find(kind, r)
+		found, err := m.here(ctx, id, kind)
 		if err != nil {
-			return guard.Object{}, err
+			return object{}, err
 		}
-		return guard.Object{CommunityID: found.Community, OwnerID: found.Owner}, nil
+		if do != nil {
+			do(found, in)
+		}
+		return *found, nil
 	}
 }
 
@@ -105,59 +76,64 @@ func rename(o *object, in input) { o.Title = in.Title }
 
 func verify(o *object, _ input) { o.Verified = true }
 
-func merge(o *object, in input) { o.MergedIn = in.Into }
+// merge puts one topic into another. Whoever may merge here may neither take a topic from elsewhere nor send one there.
+func (m *magazine) merge(ctx context.Context, id int64, in input) (object, error) {
+	if in.Into == id {
+		return object{}, propusk.InvalidField("into", "must be another topic")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.here(ctx, in.Into, "topic"); err != nil {
+		return object{}, err
+	}
+	found, err := m.here(ctx, id, "topic")
+	if err != nil {
+		return object{}, err
+	}
+	found.MergedIn = in.Into
+	return *found, nil
+}
 
-// change shows an object after do has changed it; nil changes nothing.
-func (m *magazine) change(kind string, do func(*object, input)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var in input
-		err := read(r, &in)
+// remove deletes an object of one of the kinds, and returns what it was.
+func (m *magazine) remove(kinds ...string) operation {
+	return func(ctx context.Context, id int64, _ input) (object, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		found, missing := m.find(kind, r)
-		if missing != nil {
-			err = missing
-		}
+		found, err := m.here(ctx, id, kinds...)
 		if err != nil {
-			guard.WriteProblem(w, r, err)
-			return
+			return object{}, err
 		}
-		if do != nil {
-			do(found, in)
-		}
-		answer(w, found)
+		delete(m.objects, id)
+		return *found, nil
 	}
 }
 
-func (m *magazine) remove(kind string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		found, err := m.find(kind, r)
-		if err != nil {
-			guard.WriteResult(w, r, err)
-			return
-		}
-		delete(m.objects[kind], found.ID)
-		guard.WriteResult(w, r, nil)
+// here looks an object up in the community that was judged. One of another community is not there. The caller holds the mutex.
+func (m *magazine) here(ctx context.Context, id int64, kinds ...string) (*object, error) {
+	pass, err := guard.PassFrom(ctx)
+	if err != nil {
+		return nil, err
 	}
+	found := m.objects[id]
+	if found == nil || found.Community != pass.Community.ID || !slices.Contains(kinds, found.Kind) {
+		return nil, missing(kinds...)
+	}
+	return found, nil
 }
 
-// maxBody is in bytes.
-const maxBody = 1 << 16
-
-// read takes the body, if there is one.
-func read(r *http.Request, in *input) error {
-	if r.ContentLength == 0 {
-		return nil
+// whose tells a rule where an object is and whose, from what the magazine keeps and never from what the client says.
+func (m *magazine) whose(id int64, kind string) (guard.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := m.objects[id]
+	if found == nil || found.Kind != kind {
+		return guard.Object{}, missing(kind)
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(in); err != nil {
-		return propusk.InvalidField("body", "must be a JSON object such as {\"title\":\"Hello\"}")
-	}
-	return nil
+	return guard.Object{CommunityID: found.Community, OwnerID: found.Owner}, nil
 }
 
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // the client has gone
+func missing(kinds ...string) error {
+	return &propusk.Error{
+		Kind: propusk.NotFound, Code: strings.Join(kinds, "_or_") + "_not_found", Message: "there is no such " + strings.Join(kinds, " or "),
+	}
 }

@@ -39,11 +39,11 @@ func run(ctx context.Context, listen, database string, out io.Writer) (err error
 	}
 	defer func() { _ = who.Close() }()
 
-	mux := http.NewServeMux()
-	mux.Handle("/api/", who.Handler()) // accounts, logins, communities and roles: Propusk itself
-	mux.Handle("/docs", who.Handler())
-	(&magazine{objects: map[string]map[int64]*object{"shout": {}, "topic": {}}}).routes(mux)
-	server := &http.Server{Handler: guard.New(who).Middleware(mux), ReadHeaderTimeout: 5 * time.Second}
+	site, err := newMagazine().site(who)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: site, ReadHeaderTimeout: 5 * time.Second}
 
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -61,6 +61,20 @@ func run(ctx context.Context, listen, database string, out io.Writer) (err error
 		return err
 	}
 	return nil
+}
+
+// site is everything that the program serves, behind the guard.
+func (m *magazine) site(who *embedded.Propusk) (http.Handler, error) {
+	queries, err := m.graphql()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", who.Handler()) // accounts, logins, communities and roles: Propusk itself
+	mux.Handle("/docs", who.Handler())
+	mux.Handle("POST /graphql", queries)
+	m.routes(mux)
+	return guard.New(who).Middleware(mux), nil
 }
 
 // password is that of the people in the demonstration.

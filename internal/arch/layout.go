@@ -10,7 +10,7 @@ func Layout() Map {
 	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle"}
 	ports := []string{"internal/store", "internal/importer/source"}
 	inside := list(core, ports, helpers, "internal/audit")
-	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer"}
+	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer", "internal/transfer"}
 	public := list(core, "rbac/policyfile", "guard", "guard/gqlgenguard", "client", "embedded", "propusktest")
 
 	return Map{
@@ -57,6 +57,7 @@ func Layout() Map {
 			{Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "internal/community")},
+			{Dir: "internal/transfer", Group: Service, Imports: list(core, ports), Modules: []string{"github.com/go-json-experiment/json"}},
 
 			// Adapters: each knows one foreign thing, and none knows another adapter.
 			{
@@ -73,8 +74,8 @@ func Layout() Map {
 				},
 			},
 			{Dir: "internal/importer/backspeen", Group: Adapter, Imports: list(core, ports, "internal/password"), Modules: []string{"modernc.org/sqlite"}},
-			{Dir: "internal/importer/casbin", Group: Adapter, Imports: list(core, ports)},
-			{Dir: "internal/importer/csvfile", Group: Adapter, Imports: list(core, ports)},
+			{Dir: "internal/importer/casbin", Group: Adapter, Imports: list(core, ports, "internal/email")},
+			{Dir: "internal/importer/csvfile", Group: Adapter, Imports: list(core, ports, "internal/email")},
 
 			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
 			{
@@ -117,7 +118,8 @@ func Layout() Map {
 			{Dir: "api", Group: Beside},
 			{Dir: "decisions", Group: Beside, Imports: core},
 			{Dir: "e2e", Group: Beside, Imports: list(public, "decisions", "internal/config", "internal/app")},
-			{Dir: "examples/...", Group: Beside, Imports: list(public, "examples/magazine/graph"), Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
+			{Dir: "examples/magazine/graph", Group: Beside, Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
+			{Dir: "examples/...", Group: Beside, Imports: list(public, "examples/magazine/graph"), Modules: []string{"github.com/99designs/gqlgen"}},
 			{Dir: "internal/arch", Group: Beside},
 		},
 
