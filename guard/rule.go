@@ -96,7 +96,7 @@ func role(id string, has func(*propusk.Pass) bool) Rule {
 	}}
 }
 
-// AdminOnly lets admins of the community and of the platform pass.
+// AdminOnly lets admins of the community and of the platform pass, those of the platform also where there is no community.
 func AdminOnly() Rule {
 	return Rule{func(_ context.Context, pass *propusk.Pass, _ *http.Request) error {
 		local := pass.Community.ID != 0 && slices.Contains(pass.Local.Roles, rbac.Admin) && !pass.Limited()
