@@ -158,7 +158,7 @@ func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 	door := &rest.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
 		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
-		ShowMetrics: c.MetricsListen == "",
+		ShowMetrics: c.MetricsListen == "", GraphiQL: c.GraphQLIntrospection.On(),
 	}
 	door.GraphQL = (&graph.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Inspect: door.Inspect, Origin: door.Origin,

@@ -35,6 +35,7 @@ func Layout() Map {
 			{Dir: "propusktest", Group: Program, Imports: list(core, "rbac/policyfile", "embedded")},
 
 			// Helpers: one skill each, and no knowledge of users or communities.
+			{Dir: "internal/asset", Group: Helper},
 			{Dir: "internal/email", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/text"}},
 			{Dir: "internal/field", Group: Helper, Imports: []string{"."}, Modules: []string{"github.com/gosimple/slug", "golang.org/x/text"}},
 			{Dir: "internal/password", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/crypto", "golang.org/x/text"}},
@@ -79,17 +80,17 @@ func Layout() Map {
 
 			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
 			{
-				Dir: "internal/rest", Group: Door, Imports: list(core, services, "guard", "internal/audit", "internal/rest/docs"),
+				Dir: "internal/rest", Group: Door, Imports: list(core, services, "guard", "internal/audit", "internal/rest/docs", "internal/graph/graphiql"),
 				Modules: []string{"github.com/danielgtaylor/huma/v2", "github.com/go-json-experiment/json", "github.com/prometheus/client_golang"},
 			},
-			{Dir: "internal/rest/docs", Group: Door},
+			{Dir: "internal/rest/docs", Group: Door, Imports: []string{"internal/asset"}},
 			{
 				Dir: "internal/graph", Group: Door, Imports: list(core, services, "guard", "guard/gqlgenguard", "internal/audit"),
 				Modules: []string{
 					"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "github.com/go-json-experiment/json", "github.com/google/uuid",
 				},
 			},
-			{Dir: "internal/graph/graphiql", Group: Door},
+			{Dir: "internal/graph/graphiql", Group: Door, Imports: []string{"internal/asset"}},
 			{Dir: "internal/console", Group: Door, Imports: list(core, services, "guard", "internal/audit"), Modules: []string{"github.com/a-h/templ"}},
 
 			// Settings and wiring.
@@ -108,6 +109,7 @@ func Layout() Map {
 			{Dir: "internal/rbactest", Group: Beside, Imports: []string{"rbac"}},
 			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
 			{Dir: "internal/redistest", Group: Beside},
+			{Dir: "internal/browsertest", Group: Beside, Modules: []string{"github.com/chromedp/chromedp"}},
 			// The commands are a door of their own, and like the others they go through services.
 			{
 				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/config", "internal/app"),
@@ -127,7 +129,7 @@ func Layout() Map {
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", services,
-				"internal/config", "internal/app", "internal/apptest", "internal/librarytest", "internal/pgtest", "internal/redistest", "decisions"),
+				"internal/config", "internal/app", "internal/apptest", "internal/librarytest", "internal/pgtest", "internal/redistest", "internal/browsertest", "decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}

@@ -138,7 +138,7 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "`NETWORKS` of proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8")
 		fs.StringVar(&c.MetricsListen, "metrics-listen", "", "`HOST:PORT` for /metrics alone; by default it is on --listen, for callers on this machine only")
 		fs.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "exact `ORIGINS` whose pages may call the API, such as https://app.example.org")
-		choice(fs, &c.GraphQLIntrospection, "graphql-introspection", "may clients read the schema from /graphql? on is for development", "off", "on")
+		choice(fs, &c.GraphQLIntrospection, "graphql-introspection", "may clients read the schema from /graphql, and people try it there in a browser? on is for development", "off", "on")
 		choice(fs, &c.AccessLog, "access-log", "write a line for every request?", "on", "off")
 		choice(fs, &c.LogFormat, "log-format", "how log lines look; auto is text on a terminal and JSON otherwise", "auto", "text", "json")
 		choice(fs, &c.LogLevel, "log-level", "the least important lines to write", "info", "debug", "warn", "error")

@@ -18,6 +18,7 @@ import (
 	"github.com/propusk/propusk/internal/account"
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/community"
+	"github.com/propusk/propusk/internal/graph/graphiql"
 	"github.com/propusk/propusk/internal/rest/docs"
 	"github.com/propusk/propusk/internal/session"
 )
@@ -42,6 +43,8 @@ type Door struct {
 	TrustedProxies []netip.Prefix
 	// GraphQL, when set, answers POST /graphql.
 	GraphQL http.Handler
+	// GraphiQL serves a page at GET /graphql on which people write queries.
+	GraphiQL bool
 	// ShowMetrics serves /metrics here, to callers on this machine.
 	ShowMetrics bool
 
@@ -75,6 +78,9 @@ func (d *Door) Handler() http.Handler {
 	}
 	if d.GraphQL != nil {
 		mux.Handle("POST /graphql", d.GraphQL)
+	}
+	if d.GraphiQL {
+		graphiql.Register(mux)
 	}
 	spec, err := api.OpenAPI().MarshalJSON()
 	if err != nil {

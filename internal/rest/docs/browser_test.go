@@ -1,56 +1,20 @@
 package docs_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/propusk/propusk/internal/browsertest"
 )
-
-// newBrowser starts a browser with a profile of its own, and skips the test where none is installed.
-func newBrowser(t *testing.T) context.Context {
-	t.Helper()
-	var program string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			program = found
-			break
-		}
-	}
-	if program == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no chromium on this machine; in CI that is a failure, see .ci/run")
-		}
-		t.Skip("no chromium on this machine: whether the page draws itself was not tested")
-	}
-
-	limited, stop := context.WithTimeout(t.Context(), 90*time.Second)
-	t.Cleanup(stop)
-	allocator, stopAllocator := chromedp.NewExecAllocator(limited,
-		chromedp.ExecPath(program),
-		chromedp.Headless,
-		// As on a machine without internet: no name resolves, only the test's own server answers.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-	)
-	t.Cleanup(stopAllocator)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(closeBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("%s does not start: %v", program, err)
-	}
-	return browser
-}
 
 // The whole way of a newcomer: open the link to one call, fill it in, press Execute and read the answer, all below a proxy's prefix.
 func TestABrowserDrawsThePageAndCallsTheAPI(t *testing.T) {
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 
 	mux := newMux()
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
