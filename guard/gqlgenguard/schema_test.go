@@ -84,7 +84,10 @@ func TestValidate(t *testing.T) {
 		"a deeply hidden community":   {`a(input: Deep): Int @adminOnly`, "the community in input.inner.community_id"},
 		"a list of communities":       {`a(community_id: [Int!]): Int @adminOnly`, "must be one number"},
 		"a community that is an enum": {`a(community_id: Which): Int @adminOnly`, "must be one number"},
-		"a hidden one, and a plain":   {`a(input: Hidden, community_id: Int): Int @hasPermission(name: "shout:create")`, ""},
+		"a hidden one, and a plain":   {`a(input: Hidden, community_id: Int): Int @hasPermission(name: "shout:create")`, "the community in input.community_id"},
+		"a community of another name": {`a(community: Int!): Int @hasPermission(name: "shout:create")`, "the community in community is not the one"},
+		"one in another spelling":     {`a(communityId: Int!): Int @hasRole(name: "editor")`, "the community in communityId is not the one"},
+		"one that nothing depends on": {`a(community: Int!): Int @authenticated`, ""},
 		"a hidden one, owned":         {`a(input: Hidden): Int @owns(permission: "shout:update", arg: "input")`, ""},
 		"all is well":                 {`a(community_id: ID!): Int @hasPermission(name: "reaction:PROOF:create") @hasRole(name: "editor")`, ""},
 	} {

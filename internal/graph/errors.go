@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -110,7 +111,7 @@ func misread(found *gqlerror.Error) error {
 		"KnownFragmentNames", "KnownTypeNames", "KnownRootType", "NoUndefinedVariables", "NoUnusedFragments", "NoUnusedVariables",
 		"NoFragmentCycles", "ProvidedRequiredArguments", "UniqueVariableNames", "UniqueArgumentNames", "VariablesInAllowedPosition",
 		"MaxIntrospectionDepth", "LoneAnonymousOperation", "OverlappingFieldsCanBeMerged", "UniqueOperationNames":
-		e.Message = found.Message
+		e.Message = brief(found.Message)
 	case "KnownArgumentNames":
 		e.Message = "an argument is unknown"
 	case "":
@@ -119,4 +120,14 @@ func misread(found *gqlerror.Error) error {
 		}
 	}
 	return e
+}
+
+// maxMessage bounds what is told of one fault, in bytes: it repeats names, which may be as long as the document.
+const maxMessage = 300
+
+func brief(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }

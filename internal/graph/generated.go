@@ -177,8 +177,8 @@ A refusal is told twice: as success false with a readable error in the payload, 
 FORBIDDEN, NOT_FOUND, INVALID, CONFLICT, RATE_LIMITED, UNAVAILABLE or INTERNAL), reason (a stable name, the code of the REST API),
 permission (the one that was missing), fields (what is wrong with the arguments), retry_after (seconds) and request_id.
 
-One request may nest fields 10 deep, have 30 aliases, 2,000 tokens and 1 MiB, ask for 1,000 fields, those of each item of a list included,
-hold one login or register, and take 10 seconds.
+One request may nest fields 10 deep, have 30 aliases and 2,000 tokens in a document of 32 KiB and 128 KiB in all, ask for 1,000 fields, those of
+each item of a list included, hold one login, register or adminBulkAssignRoles, and take 10 seconds.
 """
 schema {
   query: Query
@@ -226,7 +226,7 @@ type Mutation {
   adminAddUserToRole(author_id: Int!, community_id: Int!, role: String!): UserRolesPayload! @authenticated
   "Takes one role from a member; see adminSetUserCommunityRoles."
   adminRemoveUserFromRole(author_id: Int!, community_id: Int!, role: String!): UserRolesPayload! @authenticated
-  "Gives roles to many: all rows or none. mode add keeps the roles that a member has, replace leaves exactly the given ones."
+  "Gives roles to many: all rows or none. mode add keeps the roles that a member has, replace leaves exactly the given ones. One in a request."
   adminBulkAssignRoles(community_id: Int!, assignments: [RoleAssignment!]!, mode: BulkMode! = replace): BulkPayload! @authenticated
   "Replaces both lists. Roles that members hold stay available unless strip takes them away. Needs community:configure."
   adminUpdateCommunityRoleSettings(

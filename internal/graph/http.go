@@ -79,7 +79,7 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *unread) 
 	var in body
 	err = json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxBodyBytes), &in, json.RejectUnknownMembers(true))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return nil, unreadable(http.StatusRequestEntityTooLarge, "request_entity_too_large", "a request must have at most 1 MiB")
+		return nil, unreadable(http.StatusRequestEntityTooLarge, "request_entity_too_large", "a request must have at most 128 KiB")
 	}
 	variables, ok := object(in.Variables)
 	if _, known := object(in.Extensions); err != nil || !ok || !known {

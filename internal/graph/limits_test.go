@@ -53,6 +53,11 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 		"two guesses in fragments": {`mutation{...a b` + guess + `} fragment a on Mutation{a` + guess + `}`, "too_many_authentications"},
 		"a guess and a register": {`mutation{a` + guess + ` register(name:"x",email:"x@example.org",password:"a good long one"){success}}`,
 			"too_many_authentications"},
+		"two bulks": {`mutation($r:[RoleAssignment!]!){a:adminBulkAssignRoles(community_id:{id},assignments:$r){success}
+			b:adminBulkAssignRoles(community_id:{id},assignments:$r){success}}`, "too_many_bulks"},
+		"two changes of one name": {`mutation{adminAddUserToRole(author_id:1,community_id:1,role:"reader"){success}
+			adminAddUserToRole(author_id:1,community_id:1,role:"reader"){error}}`, "invalid_document"},
+		"a long document":      {`{me{id}} #` + strings.Repeat("x", 32<<10), "document_too_long"},
 		"no Int":               {`{adminGetRoles(community:99999999999999999999){success}}`, "invalid_document"},
 		"an Int of 33 bits":    {`{adminGetRoles(community:4294967297){success}}`, "invalid_document"},
 		"a default no Int has": {`query($n:Int!=99999999999999999999){adminGetRoles(community:$n){success}}`, "invalid_document"},
@@ -62,7 +67,7 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 		"a type":               {`{me{id} __type(name:"User"){name}}`, "introspection_off"},
 	} {
 		start := time.Now()
-		got := v.ask(v.founder.Token, is.document, nil)
+		got := v.ask(v.founder.Token, is.document, map[string]any{"r": []any{}})
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
@@ -81,6 +86,69 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	}
 	if log := v.Log.String(); strings.Contains(log, "panic") {
 		t.Errorf("something panicked: %s", log)
+	}
+}
+
+// Each of these made gqlgen's validator walk, or tell, far more than was sent: seconds of a processor for a thousand bytes from nobody.
+func TestWhatTakesLongToCheckIsNotChecked(t *testing.T) {
+	v := settle(t, func(c *config.Config) { _ = c.GraphQLIntrospection.Set("on") })
+	circle := `{__schema{types{` + strings.Repeat(`ofType{`, 12) + `name` + strings.Repeat(`}`, 12) + ` ...F}}} fragment F on __Type{ofType{...F ...F ...F}}`
+	var operations strings.Builder
+	for i := range 190 {
+		fmt.Fprintf(&operations, "query q%d{...f} ", i)
+	}
+	operations.WriteString(`fragment f on Query{me{` + strings.Repeat("id ", 90) + `}}`)
+	var types strings.Builder
+	types.WriteString(`{__schema{types{...f0}}}`)
+	for i := range 40 {
+		fmt.Fprintf(&types, " fragment f%d on __Type{...f%d ...f%d}", i, i+1, i+1)
+	}
+	types.WriteString(` fragment f40 on __Type{name}`)
+	overlap := `{` + strings.Repeat(`me{id id id ...F ...F ...F} `, 48) + `} fragment F on User{` + strings.Repeat("id ", 100) + `}`
+	for name, document := range map[string]string{
+		"types of fragments": types.String(), "fragments that circle": circle, "operations of one fragment": operations.String(),
+		"overlapping fields": overlap,
+	} {
+		start := time.Now()
+		got := v.ask("", document, nil)
+		if took := time.Since(start); got.code() != "INVALID" || got.at("data") != nil || took > time.Second {
+			t.Errorf("%s, after %v: %.300s", name, took, got.Raw)
+		}
+	}
+}
+
+func TestAFaultIsToldInFewWords(t *testing.T) {
+	v := settle(t)
+	name := strings.Repeat("n", 24_000)
+	got := v.ask("", `query `+name+`(`+strings.Repeat(`$v:Int `, 300)+`){me{id}}`, nil)
+	if got.code() != "INVALID" || len(got.Raw) > 20_000 {
+		t.Errorf("%d bytes: %.200s", len(got.Raw), got.Raw)
+	}
+}
+
+// A variable that gqlgen stumbles over while the operation runs would leave half of it done, and the answer says nothing of it.
+func TestAMisfitIsFoundBeforeAnythingRuns(t *testing.T) {
+	v := settle(t)
+	const rename = `a:editProfile(name:"Changed"){success} `
+	for name, of := range map[string]struct {
+		document string
+		value    any
+	}{
+		"a number no Int holds": {`mutation($x:Int!){` + rename + `b:adminUpdateUser(id:$x,is_active:true){success}}`, 1 << 32},
+		"one in a list": {`mutation($x:[RoleAssignment!]!){` + rename + `b:adminBulkAssignRoles(community_id:{id},assignments:$x){success}}`,
+			[]any{map[string]any{"author_id": 1 << 32, "roles": []string{}}}},
+		"null where none may be": {`mutation($x:BulkMode){` + rename + `b:adminBulkAssignRoles(community_id:{id},mode:$x,assignments:[]){success}}`, nil},
+		"a mode in capitals":     {`mutation($x:BulkMode!){` + rename + `b:adminBulkAssignRoles(community_id:{id},mode:$x,assignments:[]){success}}`, "ADD"},
+		"a number for a text":    {`mutation($x:String!){` + rename + `b:adminAddUserToRole(author_id:1,community_id:{id},role:$x){success}}`, 7},
+	} {
+		got := v.ask(v.founder.Token, of.document, map[string]any{"x": of.value})
+		if got.code() != "INVALID" || got.at("data") != nil {
+			t.Errorf("%s: %s", name, got.Raw)
+		}
+	}
+	v.ask(v.founder.Token, `{me{name}}`, nil).is(t, map[string]any{"data.me.name": "Anna"})
+	if log := v.Log.String(); strings.Contains(log, "ERROR") {
+		t.Errorf("what a client did wrong is told as our fault: %s", log)
 	}
 }
 

@@ -3,6 +3,8 @@ package graph
 import (
 	"cmp"
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
@@ -57,7 +59,21 @@ func (m mutation) AdminBulkAssignRoles(ctx context.Context, communityID int64, a
 	for i, row := range done {
 		out.Results[i] = BulkResult{AuthorID: assignments[i].AuthorID, Status: string(row.Status), Roles: row.Roles}
 	}
-	return settled(ctx, m.d, out, err)
+	return settled(ctx, m.d, out, ofAssignments(err))
+}
+
+// ofAssignments makes faults of a bulk name the argument of this door.
+func ofAssignments(err error) error {
+	var refused *propusk.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	told := *refused
+	told.Fields = each(refused.Fields, func(f propusk.FieldError) propusk.FieldError {
+		f.Field = strings.Replace(f.Field, "members", "assignments", 1)
+		return f
+	})
+	return &told
 }
 
 // AdminUpdateCommunityRoleSettings implements MutationResolver.
