@@ -38,13 +38,18 @@ func (p *progress) step() {
 		return
 	}
 	p.done++
+	p.draw("")
+}
+
+// draw shows how far it is, if that is due.
+func (p *progress) draw(what string) {
 	now := p.now()
 	if now.Sub(p.started) < patience || now.Sub(p.drawn) < redraw {
 		return
 	}
-	p.total = max(p.total, p.done) // others may have come since they were counted
+	p.total = max(p.total, p.done, 1) // others may have come since they were counted
 	p.clear()
-	fmt.Fprintf(p.w, "%d/%d, %d%%", p.done, p.total, p.done*100/p.total)
+	fmt.Fprintf(p.w, "%s%d/%d, %d%%", what, p.done, p.total, p.done*100/p.total)
 	p.drawn, p.visible = now, true
 }
 
@@ -53,5 +58,33 @@ func (p *progress) clear() {
 	if p != nil && p.visible {
 		fmt.Fprint(p.w, "\r\033[K")
 		p.visible = false
+	}
+}
+
+// stages shows on a terminal how far a run is that has several stages. A nil one shows nothing.
+type stages struct{ bar progress }
+
+// newStages is nil unless w is a terminal.
+func newStages(w io.Writer) *stages {
+	bar := newProgress(w, 0)
+	if bar == nil {
+		return nil
+	}
+	return &stages{bar: *bar}
+}
+
+// at takes note of how far a stage is.
+func (s *stages) at(stage string, done, total int) {
+	if s == nil {
+		return
+	}
+	s.bar.done, s.bar.total = done, total
+	s.bar.draw(stage + ": ")
+}
+
+// clear makes room for a line of other output.
+func (s *stages) clear() {
+	if s != nil {
+		s.bar.clear()
 	}
 }

@@ -28,7 +28,7 @@ and open the address it prints. Every flag of every command has a twin in the en
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serveCommand(), demoCommand(), adminCommand(), userCommand(), communityCommand(), checkCommand(), policyCommand(), keysCommand(),
-		importCommand(), migrateCommand(), versionCommand())
+		importCommand(), exportCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
 	everyFlag(root, func(f *pflag.Flag) { f.Usage += " [$" + config.Env(f.Name) + "]" })
 	return root
 }

@@ -106,7 +106,10 @@ func (t tx) AddBulkRows(bulkID int64, rows []store.BulkRow) error {
 	if err != nil {
 		return t.spoil(err)
 	}
-	if err := t.addBulkRows(t, bulkID, staged); err != nil {
+	if err := t.insertRows(t, insertion{
+		into:  `bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)`,
+		kinds: []string{`bigint`, `bigint`, `boolean`, `text`, `text`, `boolean`, `boolean`},
+	}, stagedArgs(bulkID, staged)); err != nil {
 		return err
 	}
 	var members, admins, bars, admits int
@@ -135,6 +138,14 @@ func (t tx) AddBulkRows(bulkID int64, rows []store.BulkRow) error {
 	return t.change(`
 		UPDATE bulk SET all_rows = all_rows + $2, members = members + $3, admins = admins + $4, bars = bars + $5, admits = admits + $6
 		WHERE id = $1`, bulkID, len(rows), members, admins, bars, admits)
+}
+
+func stagedArgs(bulkID int64, staged []stagedRow) [][]any {
+	rows := make([][]any, len(staged))
+	for i, row := range staged {
+		rows[i] = []any{bulkID, row.account, row.member, row.before, row.after, row.bar, row.admit}
+	}
+	return rows
 }
 
 func number(is bool) int {

@@ -190,6 +190,10 @@ func communityArgs(c propusk.Community) ([]any, error) {
 	}, err
 }
 
+// insertedCommunity are the columns of a new community but its id: those of communityArgs, and two more.
+const insertedCommunity = `slug, name, description, joining, available_roles, default_roles, grants_hash, search, updated_at,
+	created_by, created_at`
+
 // InsertCommunity implements store.CommunityWriter.
 func (t tx) InsertCommunity(c propusk.Community) (propusk.Community, error) {
 	args, err := communityArgs(c)
@@ -197,16 +201,20 @@ func (t tx) InsertCommunity(c propusk.Community) (propusk.Community, error) {
 		return propusk.Community{}, t.spoil(err)
 	}
 	id, err := one(t.reader, value[int64], `
-		INSERT INTO community (slug, name, description, joining, available_roles, default_roles, grants_hash, search, updated_at,
-			created_by, created_at)
+		INSERT INTO community (`+insertedCommunity+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		RETURNING id`, append(args, c.CreatorID, c.CreatedAt.Unix())...)
 	if err != nil {
 		return propusk.Community{}, err
 	}
 	c.ID, c.MemberCount = id, 0
-	_, err = t.exec(`INSERT INTO community_total (community_id, members, changes) VALUES ($1, 0, 0)`, id)
-	return c, err
+	return c, t.insertTotal(id)
+}
+
+// insertTotal begins to count the members of a community.
+func (t tx) insertTotal(communityID int64) error {
+	_, err := t.exec(`INSERT INTO community_total (community_id, members, changes) VALUES ($1, 0, 0)`, communityID)
+	return err
 }
 
 // UpdateCommunity implements store.CommunityWriter.

@@ -1,5 +1,10 @@
 package sqlstore
 
+import (
+	"strconv"
+	"strings"
+)
+
 // locking implements dialect.
 func (*postgresEngine) locking(table string) string { return " FOR NO KEY UPDATE OF " + table }
 
@@ -42,24 +47,44 @@ func (*postgresEngine) foundAnywhere(term string, emails bool) (string, string) 
 		) AS m WHERE TRUE`, term
 }
 
-// addBulkRows implements dialect: a statement for each row would be a journey to the server for each.
-func (*postgresEngine) addBulkRows(t tx, bulkID int64, rows []stagedRow) error {
-	columns := struct {
-		accounts           []int64
-		member, bar, admit []bool
-		before, after      []*string
-	}{}
-	for _, row := range rows {
-		columns.accounts = append(columns.accounts, row.account)
-		columns.member = append(columns.member, row.member)
-		columns.before = append(columns.before, row.before)
-		columns.after = append(columns.after, row.after)
-		columns.bar = append(columns.bar, row.bar)
-		columns.admit = append(columns.admit, row.admit)
+// insertRows implements manyWriter: a statement for each row would be a journey to the server for each.
+func (*postgresEngine) insertRows(t tx, in insertion, rows [][]any) error {
+	lists, args := make([]string, len(in.kinds)), make([]any, len(in.kinds))
+	for i, kind := range in.kinds {
+		column := make([]any, len(rows))
+		for n, row := range rows {
+			column[n] = row[i]
+		}
+		lists[i], args[i] = placeholder(i+1)+`::`+kind+`[]`, column
 	}
-	_, err := t.exec(`
-		INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)
-		SELECT $1, * FROM unnest($2::bigint[], $3::boolean[], $4::text[], $5::text[], $6::boolean[], $7::boolean[])`,
-		bulkID, columns.accounts, columns.member, columns.before, columns.after, columns.bar, columns.admit)
+	_, err := t.exec(`INSERT INTO `+in.into+` SELECT * FROM unnest(`+strings.Join(lists, `, `)+`) `+in.conflict, args...)
 	return err
+}
+
+// takeNumbers implements manyWriter.
+func (*postgresEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
+	return many(t.reader, value[int64], `SELECT nextval('`+table+`_id_seq') FROM generate_series(1, $1)`, n)
+}
+
+// reserveNumbers implements manyWriter. ALTER SEQUENCE is the one change of a sequence that a rollback takes back; with setval, a transaction that
+// runs twice would find no number left for itself. It waits for all who were given a number, and everybody else then waits for its
+// transaction: so the first one, which changes nothing, makes sure of what the other relies on.
+func (*postgresEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
+	sequence := table + `_id_seq`
+	given := func() (int64, error) {
+		return one(t.reader, value[int64], `
+			SELECT greatest(last_value - CASE WHEN is_called THEN 0 ELSE 1 END, (SELECT max(id) FROM `+table+`)) FROM `+sequence)
+	}
+	before, err := given()
+	if err != nil || before >= last {
+		return before, err
+	}
+	if _, err := t.exec(`ALTER SEQUENCE ` + sequence + ` NO CYCLE`); err != nil {
+		return 0, err
+	}
+	if before, err = given(); err != nil || before >= last {
+		return before, err
+	}
+	_, err = t.exec(`ALTER SEQUENCE ` + sequence + ` RESTART WITH ` + strconv.FormatInt(last+1, 10))
+	return before, err
 }

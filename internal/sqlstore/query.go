@@ -81,8 +81,13 @@ func (r reader) exec(text string, args ...any) (changed int, err error) {
 func checkTexts(args []any) error {
 	for _, arg := range args {
 		texts, _ := arg.([]string)
-		if text, ok := arg.(string); ok {
-			texts = []string{text}
+		switch arg := arg.(type) {
+		case string:
+			texts = []string{arg}
+		case []any:
+			if err := checkTexts(arg); err != nil {
+				return err
+			}
 		}
 		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "\x00") || !utf8.ValidString(text) }) {
 			return &propusk.Error{

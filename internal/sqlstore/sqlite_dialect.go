@@ -49,15 +49,46 @@ func (*sqliteEngine) foundAnywhere(term string, emails bool) (string, string) {
 		WHERE author_text_index MATCH $2 AND m.community_id = $1 AND m.author_id = author_text_index.rowid`, phrase
 }
 
-// addBulkRows implements dialect.
-func (*sqliteEngine) addBulkRows(t tx, bulkID int64, rows []stagedRow) error {
+// insertRows implements manyWriter: here a prepared statement for each row is the fastest way.
+func (*sqliteEngine) insertRows(t tx, in insertion, rows [][]any) error {
+	places := make([]string, len(in.kinds))
+	for i := range places {
+		places[i] = placeholder(i + 1)
+	}
+	text := `INSERT INTO ` + in.into + ` VALUES (` + strings.Join(places, `, `) + `) ` + in.conflict
 	for _, row := range rows {
-		_, err := t.exec(`
-			INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, bulkID, row.account, row.member, row.before, row.after, row.bar, row.admit)
-		if err != nil {
+		if _, err := t.exec(text, row...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// takeNumbers implements manyWriter: whoever writes is alone, and the rows that get these ids move the sequence.
+func (*sqliteEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
+	last, err := lastNumber(t, table)
+	numbers := make([]int64, n)
+	for i := range numbers {
+		numbers[i] = last + int64(i) + 1
+	}
+	return numbers, err
+}
+
+// reserveNumbers implements manyWriter. A table that never had a row has no sequence yet.
+func (*sqliteEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
+	before, err := lastNumber(t, table)
+	if err != nil || before >= last {
+		return before, err
+	}
+	moved, err := t.exec(`UPDATE sqlite_sequence SET seq = $2 WHERE name = $1`, table, last)
+	if err == nil && moved == 0 {
+		_, err = t.exec(`INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)`, table, last)
+	}
+	return before, err
+}
+
+// lastNumber is the last id that a table gave out.
+func lastNumber(t tx, table string) (int64, error) {
+	return one(t.reader, value[int64], `
+		SELECT max(coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = $1), 0), coalesce((SELECT max(id) FROM `+table+`), 0))`, table)
 }

@@ -61,8 +61,27 @@ type dialect interface {
 	// foundAnywhere selects id and roles of the members of community $1 in whose texts, those of addresses only with emails, a term of at
 	// least three characters is found, and gives $2. The statement may be continued with AND and LIMIT.
 	foundAnywhere(term string, emails bool) (text, arg string)
-	// addBulkRows writes rows of a bulk down.
-	addBulkRows(t tx, bulkID int64, rows []stagedRow) error
+	manyWriter
+}
+
+// manyWriter is how many rows are written at once.
+type manyWriter interface {
+	// insertRows adds rows in their order. Each has a value for every column of in.
+	insertRows(t tx, in insertion, rows [][]any) error
+	// takeNumbers gives out the next n ids of a table, which are ascending.
+	takeNumbers(t tx, table string, n int) ([]int64, error)
+	// reserveNumbers keeps a table from giving out ids up to last, and returns the last that it may have given out before.
+	reserveNumbers(t tx, table string, last int64) (before int64, err error)
+}
+
+// insertion is where rows are added.
+type insertion struct {
+	// into is the table with its columns: grants (hash, lists).
+	into string
+	// kinds are the types of these columns.
+	kinds []string
+	// conflict begins with ON CONFLICT and says what happens to a row that is there already; without it that is a failure.
+	conflict string
 }
 
 // database is a database that a URL names.

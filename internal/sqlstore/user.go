@@ -97,16 +97,24 @@ func (r reader) CountActive(role string, limit int) (int, error) {
 		`SELECT count(*) FROM (SELECT 1 FROM author WHERE role = $1 AND is_active = TRUE LIMIT $2) AS found`, role, limit)
 }
 
+// insertedUser are the columns of a new account but its id.
+const insertedUser = `user_id, name, last_name, slug, email, email_key, password, role, is_active, deleted_by_owner,
+	created_at, updated_at, last_seen, search`
+
+// insertedUserArgs are the arguments for insertedUser.
+func insertedUserArgs(row store.UserRow) []any {
+	return []any{
+		row.UserID, row.Name, row.LastName, row.Slug, row.Email, row.EmailKey, row.PasswordHash, row.Role, row.IsActive, row.DeletedByOwner,
+		row.CreatedAt.Unix(), row.UpdatedAt.Unix(), unixOrNull(row.LastSeen), searchText(row.User) + row.EmailKey,
+	}
+}
+
 // InsertUser implements store.UserWriter.
 func (t tx) InsertUser(row store.UserRow) (propusk.User, error) {
 	id, err := one(t.reader, value[int64], `
-		INSERT INTO author (user_id, name, last_name, slug, email, email_key, password, role, is_active, deleted_by_owner,
-			created_at, updated_at, last_seen, search)
+		INSERT INTO author (`+insertedUser+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		RETURNING id`,
-		row.UserID, row.Name, row.LastName, row.Slug, row.Email, row.EmailKey, row.PasswordHash, row.Role, row.IsActive,
-		row.DeletedByOwner, row.CreatedAt.Unix(), row.UpdatedAt.Unix(), unixOrNull(row.LastSeen),
-		searchText(row.User)+row.EmailKey)
+		RETURNING id`, insertedUserArgs(row)...)
 	if err != nil {
 		return propusk.User{}, err
 	}

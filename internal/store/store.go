@@ -44,6 +44,8 @@ type Store interface {
 	UpdateBeside(ctx context.Context, fn func(Tx) error) error
 	// Ready reports whether the database answers now.
 	Ready(ctx context.Context) error
+	// Dumper moves everything into another database.
+	Dumper
 	// Close waits for what is running and releases the database.
 	Close() error
 }
@@ -59,6 +61,7 @@ type Reader interface {
 	MemberReader
 	BulkReader
 	APIKeyReader
+	ImportReader
 }
 
 // Tx reads and writes inside one Update.
@@ -73,6 +76,7 @@ type Tx interface {
 	MemberWriter
 	BulkWriter
 	APIKeyWriter
+	ImportWriter
 }
 
 // UserReader finds accounts, active or not.

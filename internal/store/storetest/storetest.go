@@ -21,7 +21,7 @@ type Fresh func(t *testing.T) (open func() (store.Store, error))
 // Run tells all stories to the databases that fresh makes.
 func Run(t *testing.T, fresh Fresh) {
 	for _, chapter := range [][]story{
-		users, sessions, renewals, keys, counters, audits, communities, members, memberSearches, bulks, apiKeys, transactions,
+		users, sessions, renewals, keys, counters, audits, communities, members, memberSearches, bulks, apiKeys, imports, transactions,
 	} {
 		for _, s := range chapter {
 			t.Run(s.name, func(t *testing.T) {
@@ -30,6 +30,7 @@ func Run(t *testing.T, fresh Fresh) {
 			})
 		}
 	}
+	t.Run("dumps", func(t *testing.T) { runDumps(t, fresh) })
 }
 
 type story struct {

@@ -1,0 +1,9 @@
+//go:build !hold
+
+package e2e
+
+// How long the stories of imports are told by "go test ./...".
+const (
+	importPeople = 4000
+	importKills  = 3
+)
