@@ -42,6 +42,10 @@ hold: ## The long measurements: crashes, floods, timing, a million members (up t
 	go test -tags hold -timeout 60m -p 1 -v ./internal/rbactest ./internal/sqlstore ./e2e/...
 	go -C bench test -tags hold -timeout 60m -v ./...
 
+.PHONY: bench
+bench: ## Time Propusk beside its peers (some minutes, on a quiet machine); writes bench/results and docs/performance.md
+	go -C bench run ./speed -update-docs
+
 .PHONY: generate
 generate: ## Make all generated code anew
 	go generate ./...

@@ -244,7 +244,7 @@ func TestTheQuarantineOfAnImport(t *testing.T) {
 	must(t, setup{args: []string{"migrate", "up", "--database", to.url}})
 	from := discoursFile(t, 300, 4)
 	report := filepath.Join(t.TempDir(), "report.jsonl")
-	if err := os.WriteFile(report, []byte("an older one\n"), 0o644); err != nil { // with rights that it must not keep
+	if err := os.WriteFile(report, []byte(`{"what":"an older one"}`+"\n"), 0o644); err != nil { // with rights that it must not keep
 		t.Fatal(err)
 	}
 	said := must(t, to.importing(from, "--dry-run", "--report", report))
@@ -293,6 +293,26 @@ func TestAnImportWithListsOfPermissions(t *testing.T) {
 	edited := table(t, to.open(t), `SELECT id, custom, count(*) FROM community_role GROUP BY id, custom`)
 	if len(edited) != 5 || strings.Contains(strings.Join(edited, " "), "admin") {
 		t.Errorf("edited roles: %q, and the import said:\n%s", edited, said)
+	}
+}
+
+// Nobody has a number in a database that was only made, so all of the old ones are kept, and whoever administers it comes behind. The address of the
+// old database stands in a file, which the environment names.
+func TestAnImportBeforeThereIsAnAdministrator(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "propusk.db")
+	to := target{"sqlite:" + path, "sqlite", path}
+	must(t, setup{args: []string{"migrate", "up", "--database", to.url}})
+	from := textFile(t, "from", discoursFile(t, 20, 1)+"\n")
+	said := must(t, setup{args: []string{"import", "discours", "--database", to.url}, env: append([]string{"PROPUSK_FROM_FILE=" + from}, cheap...)})
+	if !strings.Contains(said, "accounts: 20 read, 20 added") {
+		t.Errorf("the import said:\n%s", said)
+	}
+	must(t, setup{args: []string{"admin", "create", adminEmail, "--database", to.url}, env: cheap, stdin: adminPassword + "\n"})
+	var kept, administrator int
+	if err := to.open(t).QueryRowContext(t.Context(), `SELECT count(CASE WHEN email = 'person' || id || '@example.org' THEN 1 END), max(CASE WHEN email = ? THEN id END)
+		FROM author`, adminEmail).Scan(&kept, &administrator); err != nil || kept != 20 || administrator != 21 {
+		t.Errorf("%d people keep their numbers, and the administrator has %d, %v", kept, administrator, err)
 	}
 }
 

@@ -161,7 +161,8 @@ func (c crowd) Load(context.Context, func(func(store.DumpRow) error) error) erro
 
 func (c crowd) Dump(_ context.Context, begin func(int) error, each func(store.DumpRow) error) error {
 	const communities = 10
-	hash := make([]byte, 32)
+	sum := sha256.Sum256([]byte("{}"))
+	hash := sum[:]
 	numbers := map[string]int{"account": c.accounts, "community": communities, "member": c.members}
 	if err := begin(c.accounts + 1 + communities + c.members + 6); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -21,7 +22,8 @@ const exportHelp = `Write everything that the database holds as lines of JSON, f
 engine. It is as of one moment; a server may run on the database meanwhile. Equal databases give equal files.
 
 The file holds password hashes and the private keys that sign tokens: whoever reads it can sign in as anybody who is signed in. A file is made
-so that only its owner may read it, and never in the place of another without --force. Keep it as you keep the database itself.
+so that only its owner may read it, and never in the place of another without --force. Keep it as you keep the database itself. An export that
+was killed leaves a file that ends in .partial- and a number: remove it.
 
 Without --output, or with --output -, it is written to standard output, if that is no terminal.`
 
@@ -31,7 +33,7 @@ func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write everything as lines of JSON", Long: exportHelp, Args: cobra.NoArgs,
 		Example: `  propusk export --output everything.jsonl
-  propusk export | gpg --encrypt --recipient anna@example.org > everything.jsonl.gpg`,
+  (umask 077 && propusk export | gpg --encrypt --recipient anna@example.org > everything.jsonl.gpg)`,
 	}
 	cmd.Flags().StringVar(&path, "output", "-", "`FILE` to write, - for standard output")
 	cmd.Flags().BoolVar(&force, "force", false, "put the file in the place of one that is there")
@@ -86,14 +88,37 @@ func newFile(path string, force bool, write func(io.Writer) error) error {
 	if err = errors.Join(err, part.Close()); err != nil {
 		return err
 	}
-	if force {
-		return os.Rename(part.Name(), path)
+	if err := appear(part.Name(), path, force); err != nil {
+		return err
 	}
-	err = os.Link(part.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system that knows no second names
-		return os.Rename(part.Name(), path)
+	return syncDirectory(path)
+}
+
+// appear gives a file its name, in the place of another with force only.
+func appear(part, path string, force bool) error {
+	if !force {
+		err := os.Link(part, path)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		// A file system that knows no second names.
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w", path, fs.ErrExist)
+		}
 	}
-	return err
+	return os.Rename(part, path)
+}
+
+// syncDirectory waits until the names in the directory of a file are on the disk. Windows has no way to.
+func syncDirectory(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // rowBar is a progress bar for a run whose length is known when it has begun.

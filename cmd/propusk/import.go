@@ -1,23 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/importer"
 )
 
 // importHelp is what holds for every system that people come from.
 const importHelp = `Look first with --dry-run: it tells what the run would do, and changes nothing. What is not understood is quarantined: it is told, with
-the place where it stands, and neither dropped in silence nor guessed at. --report FILE takes all of it as lines of JSON.
+the place where it stands, and neither dropped in silence nor guessed at. --report FILE takes all of it as lines of JSON, also when the run fails;
+of files that are there it only takes the place of earlier reports, and of empty ones.
 
 Run it as often as you like. Rows that came over earlier are remembered and never touched again, also when their accounts or memberships were
 changed or removed in Propusk since; rows that are new come on top, and those that were quarantined are tried again. A run that was
@@ -46,18 +44,19 @@ func (f *importFlags) register(cmd *cobra.Command, name string) {
 	cmd.Flags().BoolVar(&f.options.DryRun, "dry-run", false, "only tell what would change")
 	cmd.Flags().BoolVar(&f.options.LinkByAddress, "link-by-address", false, "take accounts that have the address of a row for the same person")
 	cmd.Flags().StringVar(&f.options.Owner, "owner", "", "`EMAIL` of the account that becomes the founder of communities without a known one")
-	cmd.Flags().StringVar(&f.report, "report", "", "`FILE` for all that was not understood, as lines of JSON")
+	cmd.Flags().StringVar(&f.report, "report", "", "`FILE` for all that was not understood, as lines of JSON; it may replace an earlier report")
 }
 
-// shownFaults is how many faults are printed where no file takes them.
-const shownFaults = 20
-
-// runImport imports what the system holds, tells on standard output what became of it, and closes the system.
-func runImport(ctx context.Context, cmd *cobra.Command, a *app.App, system importer.System, f importFlags) (err error) {
+// runImport imports what the system holds, tells on standard output what became of it, and closes the system. sources are the files that it is
+// read from, as flags name them.
+func runImport(ctx context.Context, cmd *cobra.Command, a *app.App, system importer.System, f importFlags, sources ...string) (err error) {
 	defer func() { err = errors.Join(err, system.Close()) }()
 	bar := newStages(cmd.ErrOrStderr())
 	defer bar.clear()
-	faults, err := f.quarantine(cmd.OutOrStdout(), bar)
+	for _, name := range []string{"database", "policy"} {
+		sources = append(sources, cmd.Flags().Lookup(name).Value.String())
+	}
+	faults, err := newQuarantine(cmd.OutOrStdout(), bar, f.report, sources)
 	if err != nil {
 		return err
 	}
@@ -66,7 +65,7 @@ func runImport(ctx context.Context, cmd *cobra.Command, a *app.App, system impor
 	report, err := a.Importer().Run(ctx, a.Operator(), system, o)
 	bar.clear()
 	if err != nil {
-		return errors.Join(fmt.Errorf("the import stopped, and goes on when it is run again: %w", err), faults.close())
+		return errors.Join(stopped(ctx, err), faults.close())
 	}
 	if err := faults.close(); err != nil {
 		return err
@@ -76,86 +75,10 @@ func runImport(ctx context.Context, cmd *cobra.Command, a *app.App, system impor
 	return nil
 }
 
-// quarantine takes faults: all of them into a file, or the first to people.
-type quarantine struct {
-	out   io.Writer
-	bar   *stages
-	path  string
-	file  *os.File
-	lines *bufio.Writer
-	told  int
-	err   error
-}
-
-func (f *importFlags) quarantine(out io.Writer, bar *stages) (*quarantine, error) {
-	q := &quarantine{out: out, bar: bar, path: f.report}
-	if f.report == "" {
-		return q, nil
+// stopped says of an error whether another run goes on, or fails as this one did.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) || propusk.KindOf(err) == propusk.Unavailable {
+		return fmt.Errorf("the import stopped, and goes on when it is run again: %w", err)
 	}
-	file, err := os.OpenFile(f.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--report: %w", err)
-	}
-	// A file that was there keeps its mode, and what it is to hold are addresses of people.
-	if err := file.Chmod(0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("--report: %w", err), file.Close())
-	}
-	q.file, q.lines = file, bufio.NewWriter(file)
-	return q, nil
-}
-
-// faultLine is a fault in the file.
-type faultLine struct {
-	What  string `json:"what"`
-	Kind  string `json:"kind"`
-	Where string `json:"where"`
-	Part  string `json:"part,omitempty"`
-	Why   string `json:"why"`
-}
-
-func (q *quarantine) take(f importer.Fault) {
-	if q.lines != nil {
-		q.write(f)
-		return
-	}
-	if f.Adjusted {
-		return
-	}
-	if q.told++; q.told <= shownFaults {
-		q.bar.clear()
-		fmt.Fprintf(q.out, "quarantined: %s\n", f)
-	}
-}
-
-func (q *quarantine) write(f importer.Fault) {
-	line := faultLine{What: "quarantined", Kind: f.Kind, Where: f.Where, Part: f.Part, Why: f.Why}
-	if f.Adjusted {
-		line.What = "adjusted"
-	} else {
-		q.told++
-	}
-	encoder := json.NewEncoder(q.lines)
-	encoder.SetEscapeHTML(false)
-	q.err = errors.Join(q.err, encoder.Encode(line))
-}
-
-// close ends the file, if there is one.
-func (q *quarantine) close() error {
-	if q.file == nil {
-		return nil
-	}
-	if err := errors.Join(q.err, q.lines.Flush(), q.file.Close()); err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
-	return nil
-}
-
-// rest says where the faults are that were not printed.
-func (q *quarantine) rest() {
-	switch {
-	case q.file != nil:
-		fmt.Fprintf(q.out, "quarantined: %d, all in %s\n", q.told, q.path)
-	case q.told > shownFaults:
-		fmt.Fprintf(q.out, "quarantined: %d more; --report FILE takes all of them\n", q.told-shownFaults)
-	}
+	return fmt.Errorf("the import stopped: %w", err)
 }

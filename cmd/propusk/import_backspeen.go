@@ -44,7 +44,7 @@ Delete the old file when all is well: it holds passwords in plain text.
 		if err != nil {
 			return err
 		}
-		if err := runImport(ctx, cmd, a, system, flags); err != nil {
+		if err := runImport(ctx, cmd, a, system, flags, from.From); err != nil {
 			return err
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "sessions were not carried over: everybody logs in once more")

@@ -58,7 +58,7 @@ Accounts have no password: people are given one with propusk user set-password.
 		if err != nil {
 			return err
 		}
-		return runImport(ctx, cmd, a, system, flags)
+		return runImport(ctx, cmd, a, system, flags, from.Model, from.Policy, from.Subjects)
 	})
 	// The file is for a server that is yet to be started, so writing it needs no database.
 	bring := cmd.RunE

@@ -28,14 +28,16 @@ it stands in quotation marks, and quotation marks within are doubled. The text i
   created_at     such as 2024-02-29T12:00:00Z, or seconds since 1970
 
 --members FILE has
-  email          of an account that the other file has, or that is in Propusk already: needed
+  email          of an account that the other file brings, or that is in Propusk already: needed
   community      the slug of a community that is in Propusk already. Where all are of one, leave the column out and say --community SLUG
   roles          one or more, separated by commas or semicolons: "editor,author". Empty, or no such column: the community's default roles
   joined_at      as created_at
 
-Unlike what is said below, an account that has the address already is the one that is meant, because whoever writes a file means whom it names;
-nothing of it is changed. --link-by-address=false refuses such rows. Of two rows for the same account, or for the same person in the same
-community, the later one is refused, with its line.
+The members of --members FILE are those who have the address: the people of --users FILE, and others who are in Propusk. A row of --users whose
+address somebody in Propusk has already is quarantined, and so are the memberships of that address: it may be somebody else who registered first.
+If you know that all of them are the same people, say --link-by-address: then the memberships are theirs, and the rest of their rows in --users,
+the password too, is left aside. Of two rows for the same account, or for the same person in the same community, the later one is refused, with
+its line. A password that looks like a hash is quarantined, and the account comes without one.
 
 ` + importHelp,
 		Example: `  propusk import csv --users users.csv --members members.csv --dry-run
@@ -46,14 +48,11 @@ community, the later one is refused, with its line.
 	cmd.Flags().StringVar(&from.Members, "members", "", "`FILE` of memberships")
 	cmd.Flags().StringVar(&from.Community, "community", "", "`SLUG` of the community that all members are of")
 	flags.register(cmd, "csv")
-	// Whoever writes an address into a file by hand means whoever has it.
-	link := cmd.Flags().Lookup("link-by-address")
-	flags.options.LinkByAddress, link.DefValue = true, "true"
 	return onDatabase(cmd, func(ctx context.Context, cmd *cobra.Command, a *app.App, _ []string) error {
 		system, err := app.OpenCSV(from)
 		if err != nil {
 			return err
 		}
-		return runImport(ctx, cmd, a, system, flags)
+		return runImport(ctx, cmd, a, system, flags, from.Users, from.Members)
 	})
 }

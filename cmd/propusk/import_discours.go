@@ -29,15 +29,21 @@ members instead.
 keys community:roles:ID. All three ways to write a permission are understood: reaction:LIKE:read, reaction:read:LIKE, and update
 for update_own. Lists that differ from the policy's become roles that the community has edited. Without it the policy's hold.
 
+Ids are kept where no account of Propusk has them. propusk serve begins a database with an administrator who has number 1, so make it with
+propusk migrate up: then all ids are free. Import, and make yourself an administrator with propusk admin create.
+
+Both addresses may hold a password, and others on the machine can see the flags of a command: see --from-file and --permissions-file.
+
 A Discours that still writes into an SQLite file without write-ahead log waits until the import is done.
 
 ` + importHelp,
 		Example: `  propusk import discours --from sqlite:discours.db --dry-run
   propusk import discours --from postgres://reader@db.example.org/discours --permissions redis://localhost:6379/0 --report report.jsonl
+  PROPUSK_FROM_FILE=/run/secrets/discours propusk import discours --dry-run
   propusk import discours --from sqlite:old.db --permissions roles.json --as old-magazine --old-roles fill --owner anna@example.org`,
 	}
-	cmd.Flags().StringVar(&from.From, "from", "", "`URL` of the database of Discours: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH")
-	cmd.Flags().StringVar(&from.Permissions, "permissions", "", "lists of permissions: a JSON `FILE`, or redis://HOST:6379/0")
+	secretFlag(cmd, &from.From, "from", "`URL` of the database of Discours: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH")
+	secretFlag(cmd, &from.Permissions, "permissions", "lists of permissions: a JSON `FILE`, or redis://HOST:6379/0")
 	cmd.Flags().StringVar(&oldRoles, "old-roles", "", "`fill` gives members whose roles are empty those of the older role tables")
 	flags.register(cmd, "discours")
 	return onDatabase(cmd, func(ctx context.Context, cmd *cobra.Command, a *app.App, _ []string) error {
@@ -52,6 +58,14 @@ A Discours that still writes into an SQLite file without write-ahead log waits u
 		if err != nil {
 			return err
 		}
-		return runImport(ctx, cmd, a, system, flags)
+		return runImport(ctx, cmd, a, system, flags, from.From, from.Permissions)
 	})
+}
+
+// secretFlag defines a flag with a twin that names a file, as config does for its secrets: config.Load reads what bears this annotation.
+func secretFlag(cmd *cobra.Command, to *string, name, usage string) {
+	fs := cmd.Flags()
+	fs.StringVar(to, name, "", usage+"; others can see flags, so with a password prefer the environment or --"+name+"-file")
+	fs.String(name+"-file", "", "`FILE` that holds what --"+name+" would be; one line end at its end is ignored")
+	_ = fs.SetAnnotation(name+"-file", "propusk_file_of", []string{name}) // it is there
 }

@@ -23,6 +23,8 @@ administrator. If you did, take a new file or a new database.
 It happens all at once. A run that was interrupted, however hard, leaves nothing, and can be run again; a second run after one that went well
 finds that everything is there, and changes nothing. A file that was cut off or changed is refused.
 
+Import only what you exported: whoever wrote the file is the master of the database.
+
 With - for FILE it is read from standard input.`
 
 func importPropuskCommand() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 )
 
 const restoreHelp = `Put a copy that propusk backup made in the place of the SQLite database. Stop the server first: while anything has the database open, nothing
-is done. The copy is checked before, and stays as it is.
+is done. The copy is checked before, also that nobody changed its schema, and stays as it is.
 
 What changed after the backup is undone: people log in with the passwords of that time, and who was blocked since is not blocked any more. All
 sessions end, for whoever logged out or was blocked since would otherwise be back in. API keys stay good, also those that were revoked since: look

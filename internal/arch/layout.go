@@ -10,7 +10,7 @@ func Layout() Map {
 	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle"}
 	ports := []string{"internal/store", "internal/importer/source"}
 	inside := list(core, ports, helpers, "internal/audit")
-	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer", "internal/transfer"}
+	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer", "internal/gen", "internal/transfer"}
 	public := list(core, "rbac/policyfile", "guard", "guard/gqlgenguard", "client", "embedded", "propusktest")
 
 	return Map{
@@ -43,6 +43,8 @@ func Layout() Map {
 				Dir: "internal/token", Group: Helper, Imports: []string{"."},
 				Modules: []string{"github.com/go-jose/go-jose/v4", "github.com/go-json-experiment/json", "github.com/google/uuid"},
 			},
+			// It speaks to a server over the network, as anybody can.
+			{Dir: "internal/load", Group: Helper},
 			// The limits on failed logins hold over restarts and nodes, so they are kept through the port.
 			{Dir: "internal/throttle", Group: Helper, Imports: list(ports, ".")},
 
@@ -58,6 +60,7 @@ func Layout() Map {
 			{Dir: "internal/account", Group: Service, Imports: list(inside, "internal/session", "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/community", Group: Service, Imports: list(inside, "internal/access"), Modules: []string{"github.com/google/uuid"}},
 			{Dir: "internal/importer", Group: Service, Imports: list(inside, "internal/access", "internal/community")},
+			{Dir: "internal/gen", Group: Service, Imports: list(core, ports, "internal/audit", "internal/password", "internal/community")},
 			{Dir: "internal/transfer", Group: Service, Imports: list(core, ports), Modules: []string{"github.com/go-json-experiment/json"}},
 
 			// Adapters: each knows one foreign thing, and none knows another adapter.
@@ -76,7 +79,7 @@ func Layout() Map {
 			},
 			{Dir: "internal/importer/backspeen", Group: Adapter, Imports: list(core, ports, "internal/password"), Modules: []string{"modernc.org/sqlite"}},
 			{Dir: "internal/importer/casbin", Group: Adapter, Imports: list(core, ports, "internal/email")},
-			{Dir: "internal/importer/csvfile", Group: Adapter, Imports: list(core, ports, "internal/email")},
+			{Dir: "internal/importer/csvfile", Group: Adapter, Imports: list(core, ports, "internal/email", "internal/password")},
 
 			// Doors: they ask services, never a port, so that no call gets past the check, the audit and the transaction.
 			{
@@ -112,7 +115,7 @@ func Layout() Map {
 			{Dir: "internal/browsertest", Group: Beside, Modules: []string{"github.com/chromedp/chromedp"}},
 			// The commands are a door of their own, and like the others they go through services.
 			{
-				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/config", "internal/app"),
+				Dir: "cmd/propusk", Group: Program, Imports: list(core, services, "rbac/policyfile", "client", "internal/load", "internal/config", "internal/app"),
 				Modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
 			},
 

@@ -18,13 +18,15 @@ import (
 type accountRow struct {
 	source.Account
 	refused string
-	judged  outcome
+	// twice tells that a row before it has its key.
+	twice  bool
+	judged outcome
 	// user has all but the slug, and the number where that is kept.
 	user store.UserRow
 }
 
 func (r *run) accounts(ctx context.Context) error {
-	return chunks(r.system.Accounts(ctx), func(read []source.Account) error {
+	return chunks(r.system.Accounts(ctx), sizeOfAccount, func(read []source.Account) error {
 		rows := make([]*accountRow, len(read))
 		for i, a := range read {
 			rows[i] = r.judgeAccount(a)
@@ -41,13 +43,16 @@ func (r *run) accounts(ctx context.Context) error {
 
 // judgeAccount says what a row is to be, as far as that hangs on nothing but the rows.
 func (r *run) judgeAccount(a source.Account) *accountRow {
-	row := &accountRow{Account: a, refused: refusal(a.Row)}
+	row := &accountRow{Account: a, refused: refusal(a.Row), judged: outcome{ofRow: true}}
+	if row.refused == "" {
+		row.refused = r.again(a.Row)
+		row.twice = row.refused != ""
+	}
 	if row.refused != "" {
+		r.refuseAddress(a.Email)
 		return row
 	}
-	for _, odd := range a.Odd {
-		row.fault(odd.Part, odd.Why)
-	}
+	row.judged.odd(store.ImportedAccount, a.Row)
 	row.judgeAddress(r)
 	row.judgeNames()
 	row.judgeRole(r)
@@ -60,6 +65,14 @@ func (r *run) judgeAccount(a source.Account) *accountRow {
 	return row
 }
 
+// refuseAddress notes that a row that may have meant somebody with this address did not come over.
+func (r *run) refuseAddress(address string) {
+	key := digestOf(email.Key(address))
+	if _, met := r.addresses[key]; !met && address != "" {
+		r.addresses[key] = refused
+	}
+}
+
 func (a *accountRow) fault(part, why string) { a.judged.fault(store.ImportedAccount, a.Row, part, why) }
 
 func (a *accountRow) judgeAddress(r *run) {
@@ -70,14 +83,15 @@ func (a *accountRow) judgeAddress(r *run) {
 	address, err := email.Parse(a.Email)
 	if err != nil {
 		a.refused = fmt.Sprintf("the e-mail address %q %v", a.Email, err)
+		r.refuseAddress(a.Email)
 		return
 	}
 	key := digestOf(address.Key)
-	if _, twice := r.addresses[key]; twice {
+	if r.addresses[key] >= claimed {
 		a.refused = fmt.Sprintf("another row before it has the address %s too", address.Typed)
 		return
 	}
-	r.addresses[key] = struct{}{}
+	r.addresses[key] = claimed
 	a.user.Email, a.user.EmailKey = address.Typed, address.Key
 }
 
@@ -151,12 +165,22 @@ func (r *run) writeAccounts(g ground, o *outcome, rows []*accountRow) error {
 	if err != nil {
 		return err
 	}
-	for _, row := range fresh {
-		o.renumbered(store.ImportedAccount, row.Row, row.Number, row.user.ID)
+	for i, row := range fresh {
+		r.renumber(o, store.ImportedAccount, row.Row, row.Number, row.user.ID, ids[i])
 	}
+	r.cameOver(o, fresh)
 	o.Added += len(fresh)
 	o.note("count", len(fresh))
 	return g.SetImported(r.Source, store.ImportedAccount, keysOf(fresh), ids)
+}
+
+// cameOver notes whose accounts have the addresses of their rows.
+func (r *run) cameOver(o *outcome, rows []*accountRow) {
+	o.after = append(o.after, func() {
+		for _, row := range rows {
+			r.addresses[digestOf(row.user.EmailKey)] = came
+		}
+	})
 }
 
 // unknownAccounts are the rows that no run has taken over and nothing speaks against.
@@ -165,11 +189,18 @@ func (r *run) unknownAccounts(g ground, o *outcome, rows []*accountRow) (fresh [
 	if err != nil {
 		return nil, err
 	}
+	moved, err := r.moved(g, o, rows, known)
+	if err != nil {
+		return nil, err
+	}
 	for i, row := range rows {
 		o.add(row.judged, known[i] != 0)
 		switch {
-		case known[i] != 0:
+		case known[i] != 0 && !row.twice:
 			o.There++
+			if moved[i] {
+				o.fault(store.ImportedAccount, row.Row, "address", "the account that it became has another address here now")
+			}
 		case row.refused != "":
 			o.fault(store.ImportedAccount, row.Row, "", row.refused)
 		default:
@@ -193,12 +224,13 @@ func (r *run) withFreeAddress(g ground, o *outcome, rows []*accountRow) (fresh [
 	}
 	var linked []string
 	var accounts []int64
+	var same []*accountRow
 	for i, row := range rows {
 		switch {
 		case holders[i] == 0:
 			fresh = append(fresh, row)
 		case r.LinkByAddress:
-			linked, accounts = append(linked, row.Key), append(accounts, holders[i])
+			linked, accounts, same = append(linked, row.Key), append(accounts, holders[i]), append(same, row)
 		default:
 			o.fault(store.ImportedAccount, row.Row, "", fmt.Sprintf("an account of Propusk has the address %s already, and nobody knows whether it is the "+
 				"same person: --link-by-address says that it is", row.user.Email))
@@ -209,8 +241,25 @@ func (r *run) withFreeAddress(g ground, o *outcome, rows []*accountRow) (fresh [
 	}
 	o.There += len(linked)
 	o.note("linked", len(linked))
+	for _, row := range same {
+		row.tellLinked(o)
+	}
+	r.cameOver(o, same)
 	o.after = append(o.after, func() { r.report.Linked += len(linked) })
 	return fresh, g.SetImported(r.Source, store.ImportedAccount, linked, accounts)
+}
+
+// tellLinked tells what a row brought that its account does not get.
+func (a *accountRow) tellLinked(o *outcome) {
+	if a.Password.Hash != "" || a.Password.Plain != "" {
+		o.fault(store.ImportedAccount, a.Row, "password", "the account was there already, and keeps the password that it has")
+	}
+	if a.user.Role != "user" {
+		o.fault(store.ImportedAccount, a.Row, "role", fmt.Sprintf("the account was there already, and keeps the role that it has: it is not made %s", a.user.Role))
+	}
+	if !a.user.IsActive {
+		o.fault(store.ImportedAccount, a.Row, "inactive", "the account was there already, and stays as it is: it is not blocked")
+	}
 }
 
 // users are the accounts that rows become, each with a slug of its own.
@@ -236,7 +285,8 @@ func (r *run) users(g ground, o *outcome, rows []*accountRow) ([]store.UserRow, 
 			o.adjusted(store.ImportedAccount, row.Row, fmt.Sprintf("slug %.100q", row.Slug), "it is taken, or no slug: it is "+users[i].Slug+" now")
 		}
 		users[i].Name = cmp.Or(row.user.Name, users[i].Slug)
-		if row.user.PasswordHash == r.unusable {
+		// A dry run hashes nothing.
+		if row.user.PasswordHash == r.unusable && row.Password.Plain == "" {
 			passwordless++
 		}
 	}

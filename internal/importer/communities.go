@@ -3,8 +3,10 @@ package importer
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +26,9 @@ const maxDescription = 2000
 type communityRow struct {
 	source.Community
 	refused string
-	judged  outcome
+	// twice tells that a row before it has its key.
+	twice  bool
+	judged outcome
 	// to has all but the slug, the founder, and the number where that is not kept; own are the roles that differ from the policy's.
 	to     propusk.Community
 	own    []store.RoleRow
@@ -43,7 +47,7 @@ func (r *run) communities(ctx context.Context) error {
 	if err := r.findOwner(ctx); err != nil {
 		return err
 	}
-	return chunks(r.system.Communities(ctx), func(read []source.Community) error {
+	return chunks(r.system.Communities(ctx), sizeOfCommunity, func(read []source.Community) error {
 		rows := make([]*communityRow, len(read))
 		for i, c := range read {
 			rows[i] = r.judgeCommunity(c)
@@ -83,13 +87,15 @@ func (r *run) findOwner(ctx context.Context) error {
 
 // judgeCommunity says what a row is to be, as far as that hangs on nothing but the rows and the policy.
 func (r *run) judgeCommunity(c source.Community) *communityRow {
-	row := &communityRow{Community: c, refused: refusal(c.Row)}
+	row := &communityRow{Community: c, refused: refusal(c.Row), judged: outcome{ofRow: true}}
+	if row.refused == "" {
+		row.refused = r.again(c.Row)
+		row.twice = row.refused != ""
+	}
 	if row.refused != "" {
 		return row
 	}
-	for _, odd := range c.Odd {
-		row.fault(odd.Part, odd.Why)
-	}
+	row.judged.odd(store.ImportedCommunity, c.Row)
 	row.judgeTexts()
 	row.judgeTimes(r.Now())
 	r.judgeLists(row)
@@ -116,26 +122,49 @@ func (c *communityRow) judgeTimes(now time.Time) {
 	}
 	c.to.CreatedAt = since(at("time of creation", c.CreatedAt), now.Truncate(time.Second))
 	c.to.UpdatedAt = since(at("time of the last change", c.UpdatedAt), c.to.CreatedAt)
-	c.deleted = at("time of deletion", c.DeletedAt)
+	// What was deleted stays so, also when nobody knows since when.
+	if c.deleted = at("time of deletion", c.DeletedAt); c.deleted.IsZero() && !c.DeletedAt.IsZero() {
+		c.deleted = c.to.UpdatedAt
+	}
 }
 
 // judgeLists makes roles of the community's own, and edited ones, of the roles whose lists differ from the policy's.
 func (r *run) judgeLists(row *communityRow) {
 	policy := r.Service.Communities.Grants
-	for _, role := range row.Roles {
-		own, is := r.judgeRole(row, policy, role)
+	var own []store.RoleRow
+	met, total := map[string]bool{}, len(policy.Roles())
+	for i, role := range row.Roles {
+		if met[role.ID] {
+			row.fault(fmt.Sprintf("role %.100q", role.ID), "it is there twice: the first one counts")
+			continue
+		}
+		met[role.ID] = true
+		if total == rbac.MaxRoles && rbac.ValidRole(role.ID) && !policy.Has(role.ID) {
+			row.fault(fmt.Sprintf("role %q and what follows it, %d roles", role.ID, len(row.Roles)-i),
+				fmt.Sprintf("a community has at most %d roles, those of the policy among them", rbac.MaxRoles))
+			break
+		}
+		one, is := r.judgeRole(row, policy, role)
 		if !is {
 			continue
 		}
-		grants, err := r.compile(append(slices.Clone(row.own), own))
+		if own = append(own, one); one.Custom {
+			total++
+		}
+	}
+	grants, err := r.compile(own)
+	if err == nil {
+		row.own, row.grants = own, grants
+		return
+	}
+	row.grants = policy
+	for _, one := range own {
+		grants, err := r.compile(append(slices.Clone(row.own), one))
 		if err != nil {
-			row.fault(fmt.Sprintf("role %q", role.ID), err.Error())
+			row.fault(fmt.Sprintf("role %q", one.ID), err.Error())
 			continue
 		}
-		row.own, row.grants = append(row.own, own), grants
-	}
-	if row.grants == nil {
-		row.grants = policy
+		row.own, row.grants = append(row.own, one), grants
 	}
 }
 
@@ -163,7 +192,12 @@ func (r *run) judgeRole(row *communityRow, policy *rbac.Grants, role source.Role
 func (r *run) listed(row *communityRow, role source.Role) []string {
 	catalogue := r.Service.Communities.Catalogue
 	var good []string
+	met := map[string]bool{}
 	for _, text := range role.Permissions {
+		if met[text] {
+			continue
+		}
+		met[text] = true
 		if _, err := catalogue.Resolve([]string{text}); err != nil {
 			row.fault(fmt.Sprintf("role %q, permission %.150q", role.ID, text), faultOf(err))
 			continue
@@ -201,23 +235,59 @@ func (r *run) policyName(role string) string {
 // maxLists bounds how many compiled lists are remembered. Most communities have one of a few.
 const maxLists = 64
 
+// compiled is what compiling some lists came to.
+type compiled struct {
+	grants *rbac.Grants
+	err    error
+}
+
 func (r *run) compile(own []store.RoleRow) (*rbac.Grants, error) {
-	key := fmt.Sprintf("%#v", own)
-	if grants, is := r.lists[key]; is {
-		return grants, nil
-	}
-	grants, err := r.Service.Communities.Compile(own)
-	if err == nil {
+	key := digestOfLists(own)
+	is, met := r.lists[key]
+	if !met {
 		if len(r.lists) >= maxLists {
 			clear(r.lists)
 		}
-		r.lists[key] = grants
+		is.grants, is.err = r.Service.Communities.Compile(own)
+		r.lists[key] = is
 	}
-	return grants, err
+	return is.grants, is.err
+}
+
+// digestOfLists hangs on what the compiled lists hang on. No id and no permission has a space or a new line.
+func digestOfLists(own []store.RoleRow) digest {
+	sum := sha256.New()
+	for _, row := range own {
+		_, _ = io.WriteString(sum, row.ID)
+		for _, permission := range row.Permissions {
+			_, _ = io.WriteString(sum, " "+permission)
+		}
+		_, _ = io.WriteString(sum, "\n")
+	}
+	return digest(sum.Sum(nil)[:len(digest{})])
 }
 
 // judgeSettings says which roles can be given, and which are given on joining. admin is always among the first and never among the second.
 func (r *run) judgeSettings(row *communityRow) {
+	r.judgeAvailable(row)
+	r.judgeDefault(row)
+	row.to.AvailableRoles, row.to.DefaultRoles = r.shared(row.to.AvailableRoles), r.shared(row.to.DefaultRoles)
+}
+
+// shared is the list itself, or an equal one that is kept already.
+func (r *run) shared(list []string) []string {
+	key := strings.Join(list, ",")
+	if is, met := r.roleLists[key]; met {
+		return is
+	}
+	if len(r.roleLists) >= maxLists {
+		clear(r.roleLists)
+	}
+	r.roleLists[key] = slices.Clip(list)
+	return list
+}
+
+func (r *run) judgeAvailable(row *communityRow) {
 	policy := r.Service.Communities.Policy
 	if row.Available == nil {
 		row.to.AvailableRoles = slices.Clone(policy.AvailableRoles)
@@ -233,12 +303,25 @@ func (r *run) judgeSettings(row *communityRow) {
 		row.to.AvailableRoles = append(row.to.AvailableRoles, rbac.Admin)
 		row.judged.adjusted(store.ImportedCommunity, row.Row, "available roles", "admin is always one of them")
 	}
+}
+
+// judgeDefault keeps no more default roles than a membership can hold.
+func (r *run) judgeDefault(row *communityRow) {
 	if row.Default != nil {
 		may := slices.DeleteFunc(slices.Clone(row.to.AvailableRoles), func(role string) bool { return role == rbac.Admin })
 		row.to.DefaultRoles = r.settled(row, "default role", row.Default, may, "it cannot be given on joining: it is admin, or not available")
+		fit := row.to.DefaultRoles[:0]
+		for _, role := range row.to.DefaultRoles {
+			if tooMany(role, fit) {
+				row.fault(fmt.Sprintf("default role %q", role), "nobody can have that many roles")
+			} else {
+				fit = append(fit, role)
+			}
+		}
+		row.to.DefaultRoles = fit
 		return
 	}
-	for _, role := range policy.DefaultRoles {
+	for _, role := range r.Service.Communities.Policy.DefaultRoles {
 		if slices.Contains(row.to.AvailableRoles, role) {
 			row.to.DefaultRoles = append(row.to.DefaultRoles, role)
 		}
@@ -271,6 +354,10 @@ func (r *run) writeCommunities(g ground, o *outcome, rows []*communityRow) (foun
 	slugs := slugMaker{taken: g.CommunitySlugExists, used: map[string]bool{}}
 	var keys []string
 	for i, row := range rows {
+		if row.twice {
+			o.fault(store.ImportedCommunity, row.Row, "", row.refused)
+			continue
+		}
 		o.add(row.judged, ids[i] != 0)
 		if ids[i] == 0 {
 			if ids[i], err = r.found(g, o, row, founders[i], slugs); err != nil {
@@ -300,9 +387,7 @@ func (r *run) remember(o *outcome, row *communityRow, id int64) {
 			r.founded = append(r.founded, id)
 			return
 		}
-		is := row.to
-		is.ID = id
-		r.deleted[id] = is
+		r.deleted[id] = &scope{row.to.AvailableRoles, row.to.DefaultRoles, row.to.CreatedAt}
 	})
 }
 
@@ -339,8 +424,10 @@ func (r *run) found(g ground, o *outcome, row *communityRow, founder int64, slug
 		o.adjusted(store.ImportedCommunity, row.Row, fmt.Sprintf("slug %.100q", row.Slug), "it is no slug, and is "+to.Slug+" now")
 	}
 	to.Name, to.CreatorID, to.Grants = cmp.Or(to.Name, to.Slug), founder, row.grants.Hash()
-	o.renumbered(store.ImportedCommunity, row.Row, row.Number, to.ID)
-	return r.insertCommunity(g, row, to)
+	if id, err = r.insertCommunity(g, row, to); err == nil {
+		r.renumber(o, store.ImportedCommunity, row.Row, row.Number, to.ID, id)
+	}
+	return id, err
 }
 
 // community is the slug of a community, or why there is none: another one has the slug that it wants. Links to the two would get mixed up.
@@ -398,6 +485,7 @@ func (r *run) conclude(ctx context.Context) error {
 		}
 		r.note("%d communities have no active admin: %s; make one with propusk community grant", len(orphans), shown)
 	}
+	r.noteRenumbered()
 	return err
 }
 

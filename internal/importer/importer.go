@@ -6,6 +6,7 @@ package importer
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/propusk/propusk"
@@ -14,7 +15,6 @@ import (
 	"github.com/propusk/propusk/internal/importer/source"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/store"
-	"github.com/propusk/propusk/rbac"
 )
 
 // System is where people come from; see package source.
@@ -77,7 +77,8 @@ func (s *Service) Run(ctx context.Context, operator propusk.Pass, system System,
 	if err != nil {
 		return Report{}, err
 	}
-	for _, stage := range []func(context.Context) error{r.reserve, r.accounts, r.communities, r.members, r.followers, r.conclude} {
+	for _, stage := range []func(context.Context) error{r.recognise, r.reserve, r.accounts, r.communities, r.members, r.followers, r.conclude} {
+		r.keys = map[uint64]struct{}{}
 		if err := stage(ctx); err != nil {
 			return r.report, err
 		}
@@ -99,8 +100,8 @@ func (s *Service) begin(ctx context.Context, operator propusk.Pass, system Syste
 	}
 	r := &run{
 		Service: s, Options: o, operator: operator, system: system, total: total, report: Report{DryRun: o.DryRun}, unusable: unusable(hash),
-		addresses: map[digest]struct{}{}, numbers: map[store.ImportKind]numbers{}, highest: map[store.ImportKind]int64{},
-		deleted: map[int64]propusk.Community{}, created: map[int64]time.Time{}, lists: map[string]*rbac.Grants{},
+		addresses: map[digest]fate{}, seed: maphash.MakeSeed(), numbers: map[store.ImportKind]numbers{}, highest: map[store.ImportKind]int64{},
+		deleted: map[int64]*scope{}, created: map[int64]time.Time{}, lists: map[digest]compiled{}, roleLists: map[string][]string{},
 	}
 	if o.DryRun {
 		r.memory = newMemory()

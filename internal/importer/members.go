@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/email"
 	"github.com/propusk/propusk/internal/importer/source"
 	"github.com/propusk/propusk/internal/store"
@@ -26,7 +25,9 @@ type tie struct {
 	roles    []string
 	defaults bool
 	refused  string
-	judged   outcome
+	// twice tells that a row before it has its key.
+	twice  bool
+	judged outcome
 }
 
 func (t *tie) key() string { return t.Key }
@@ -46,10 +47,10 @@ func (r *run) members(ctx context.Context) error {
 		kind: store.ImportedMember, action: "import.members", is: func(s store.Standing) bool { return s.Member },
 		insert: func(g ground, rows []store.MemberRow) error { return g.InsertMembers(rows) },
 	}
-	return chunks(r.system.Members(ctx), func(read []source.Member) error {
+	return chunks(r.system.Members(ctx), sizeOfMember, func(read []source.Member) error {
 		rows := make([]*tie, len(read))
 		for i, m := range read {
-			rows[i] = judgeTie(kind.kind, &tie{
+			rows[i] = r.judgeTie(kind.kind, &tie{
 				Row: m.Row, account: m.Account, community: m.Community, at: m.JoinedAt, roles: m.Roles, defaults: m.Defaults,
 			})
 		}
@@ -61,10 +62,10 @@ func (r *run) followers(ctx context.Context) error {
 	kind := tieKind{
 		kind: store.ImportedFollower, action: "import.followers", is: func(s store.Standing) bool { return s.Follower }, insert: insertFollowers,
 	}
-	return chunks(r.system.Followers(ctx), func(read []source.Follower) error {
+	return chunks(r.system.Followers(ctx), sizeOfFollower, func(read []source.Follower) error {
 		rows := make([]*tie, len(read))
 		for i, f := range read {
-			rows[i] = judgeTie(kind.kind, &tie{Row: f.Row, account: f.Account, community: f.Community, at: f.FollowedAt})
+			rows[i] = r.judgeTie(kind.kind, &tie{Row: f.Row, account: f.Account, community: f.Community, at: f.FollowedAt})
 		}
 		return r.tie(ctx, kind, rows, &r.report.Followers, r.total.Followers)
 	})
@@ -78,13 +79,16 @@ func insertFollowers(g ground, rows []store.MemberRow) error {
 	return g.InsertFollowers(followers)
 }
 
-func judgeTie(kind store.ImportKind, t *tie) *tie {
+func (r *run) judgeTie(kind store.ImportKind, t *tie) *tie {
+	t.judged.ofRow = true
 	if t.refused = refusal(t.Row); t.refused != "" {
 		return t
 	}
-	for _, odd := range t.Odd {
-		t.judged.fault(kind, t.Row, odd.Part, odd.Why)
+	if t.refused = r.again(t.Row); t.refused != "" {
+		t.twice = true
+		return t
 	}
+	t.judged.odd(kind, t.Row)
 	t.at = moment(&t.judged, kind, t.Row, "time", t.at)
 	return t
 }
@@ -102,12 +106,12 @@ func (r *run) writeTies(g ground, o *outcome, kind tieKind, rows []*tie) error {
 	if err != nil {
 		return err
 	}
-	w := &tieWriter{run: r, g: g, o: o, tieKind: kind, here: map[store.StandingKey]bool{}, places: map[int64]*propusk.Community{}}
+	w := &tieWriter{run: r, g: g, o: o, tieKind: kind, here: map[store.StandingKey]bool{}, places: map[int64]*scope{}}
 	if err := w.resolve(rows); err != nil {
 		return err
 	}
 	for i, row := range rows {
-		if err := w.take(i, row, ids[i] != 0); err != nil {
+		if err := w.take(i, row, ids[i] != 0 && !row.twice); err != nil {
 			return err
 		}
 	}
@@ -136,7 +140,7 @@ type tieWriter struct {
 	// here are those that this transaction adds.
 	here map[store.StandingKey]bool
 	// places are communities that were looked up; nil for those that are deleted.
-	places map[int64]*propusk.Community
+	places map[int64]*scope
 	fresh  []store.MemberRow
 	keys   []string
 	// already counts those of keys that were there without an import.
@@ -172,8 +176,10 @@ func (w *tieWriter) take(i int, row *tie, known bool) error {
 	if err != nil {
 		return err
 	}
-	w.o.add(row.judged, known)
-	roles := w.rolesFor(row, where)
+	told := row.judged
+	told.faults = slices.Clip(told.faults)
+	roles := w.rolesFor(&told, row, where)
+	w.o.add(told, known)
 	if known {
 		w.o.There++
 		return nil
@@ -196,7 +202,7 @@ func (w *tieWriter) take(i int, row *tie, known bool) error {
 }
 
 // obstacle is why a row cannot be taken over.
-func (w *tieWriter) obstacle(row *tie, seat store.StandingKey, where *propusk.Community, is store.Standing) string {
+func (w *tieWriter) obstacle(row *tie, seat store.StandingKey, where *scope, is store.Standing) string {
 	switch {
 	case row.refused != "":
 		return row.refused
@@ -221,17 +227,24 @@ func named(ref source.Ref) string {
 	return strconv.Quote(name)
 }
 
-// rolesFor are those of a member's roles that can be given there; the others are quarantined.
-func (w *tieWriter) rolesFor(row *tie, where *propusk.Community) (roles []string) {
+// scope is what memberships hang on in a community.
+type scope struct {
+	available, defaults []string
+	createdAt           time.Time
+}
+
+// rolesFor are those of a member's roles, or of the community's default ones, that can be given there; the others are quarantined.
+func (w *tieWriter) rolesFor(told *outcome, row *tie, where *scope) (roles []string) {
 	if where == nil || row.refused != "" {
 		return nil
 	}
+	asked := row.roles
 	if row.defaults {
-		return where.DefaultRoles
+		asked = where.defaults
 	}
-	for _, role := range row.roles {
-		if why := unfit(role, roles, where); why != "" {
-			w.o.fault(w.kind, row.Row, fmt.Sprintf("role %.100q", role), why)
+	for _, role := range asked {
+		if why := unfit(role, roles, where.available); why != "" {
+			told.fault(w.kind, row.Row, fmt.Sprintf("role %.100q", role), why)
 		} else if !slices.Contains(roles, role) {
 			roles = append(roles, role)
 		}
@@ -240,32 +253,34 @@ func (w *tieWriter) rolesFor(row *tie, where *propusk.Community) (roles []string
 }
 
 // unfit is why somebody who has some roles cannot get another there.
-func unfit(role string, has []string, where *propusk.Community) string {
+func unfit(role string, has, available []string) string {
 	switch {
 	case !rbac.ValidRole(role):
 		return "a role must begin with a letter a-z and have at most 32 letters a-z, digits, _ and -"
-	case !slices.Contains(where.AvailableRoles, role):
-		return "the community has no such role to give: " + strings.Join(where.AvailableRoles, ", ")
-	case len(has) == rbac.MaxRoles || len(strings.Join(has, ","))+1+len(role) > rbac.MaxRolesLen:
+	case !slices.Contains(available, role):
+		return "the community has no such role to give: " + strings.Join(available, ", ")
+	case tooMany(role, has):
 		return "nobody can have that many roles"
 	}
 	return ""
 }
 
+// tooMany reports whether a role is more than a membership can hold beside others.
+func tooMany(role string, has []string) bool {
+	return !slices.Contains(has, role) && (len(has) == rbac.MaxRoles || len(strings.Join(has, ","))+1+len(role) > rbac.MaxRolesLen)
+}
+
 // place is a community as it is now; nil for none, and for one that was deleted in Propusk.
-func (w *tieWriter) place(id int64) (*propusk.Community, error) {
+func (w *tieWriter) place(id int64) (*scope, error) {
 	if is, asked := w.places[id]; asked || id == 0 {
 		return is, nil
 	}
 	is, err := w.g.Community(id)
 	switch {
 	case err == nil:
-		w.places[id] = &is
+		w.places[id] = &scope{is.AvailableRoles, is.DefaultRoles, is.CreatedAt}
 	case errors.Is(err, store.ErrNotFound):
-		w.places[id] = nil
-		if gone, deleted := w.deleted[id]; deleted {
-			w.places[id] = &gone
-		}
+		w.places[id] = w.deleted[id]
 	default:
 		return nil, err
 	}
@@ -273,13 +288,13 @@ func (w *tieWriter) place(id int64) (*propusk.Community, error) {
 }
 
 // since is when somebody joined; where that is unknown, the first moment at which they can have.
-func (w *tieWriter) since(row *tie, seat store.StandingKey, where *propusk.Community) (time.Time, error) {
+func (w *tieWriter) since(row *tie, seat store.StandingKey, where *scope) (time.Time, error) {
 	if !row.at.IsZero() || w.memory != nil {
 		return row.at, nil
 	}
 	made, err := w.createdAt(w.g, seat.AccountID)
-	if made.Before(where.CreatedAt) {
-		made = where.CreatedAt
+	if made.Before(where.createdAt) {
+		made = where.createdAt
 	}
 	return made, err
 }
@@ -288,7 +303,7 @@ func (w *tieWriter) since(row *tie, seat store.StandingKey, where *propusk.Commu
 const maxCreated = 100_000
 
 // createdAt is when an account was made.
-func (r *run) createdAt(g ground, id int64) (time.Time, error) {
+func (r *run) createdAt(g store.Reader, id int64) (time.Time, error) {
 	if at, asked := r.created[id]; asked {
 		return at, nil
 	}
@@ -307,14 +322,21 @@ func (r *run) createdAt(g ground, id int64) (time.Time, error) {
 	return user.CreatedAt, nil
 }
 
-// accountsOf are the accounts that are named; 0 for those that are not there.
+// accountsOf are the accounts that are named; 0 for those that are not there. Whose address a row of the source has, who did not come over, is not
+// there: somebody else may have the address in Propusk.
 func (r *run) accountsOf(g ground, refs []source.Ref) ([]int64, error) {
 	return lookUp(refs, func(keys []string) ([]int64, error) { return g.Imported(r.Source, store.ImportedAccount, keys) },
 		func(names []string) ([]int64, error) {
 			for i, name := range names {
 				names[i] = email.Key(name)
 			}
-			return g.EmailHolders(names)
+			ids, err := g.EmailHolders(names)
+			for i := range ids {
+				if met := r.addresses[digestOf(names[i])]; met != 0 && met != came {
+					ids[i] = 0
+				}
+			}
+			return ids, err
 		})
 }
 

@@ -3,6 +3,8 @@ package importer
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"hash/maphash"
 	"iter"
 	"strings"
 	"time"
@@ -12,7 +14,6 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/importer/source"
 	"github.com/propusk/propusk/internal/store"
-	"github.com/propusk/propusk/rbac"
 )
 
 const (
@@ -20,6 +21,12 @@ const (
 	chunkRows = 1000
 	// breath is how long the database is left to others between two transactions. Those who wait for an SQLite file look again every 2 ms.
 	breath = 5 * time.Millisecond
+	// chunkBytes ends a transaction earlier, where rows are large: a thousand of a megabyte would take a gigabyte.
+	chunkBytes = 4 << 20
+	// maxTold is how many parts of one row are told one by one.
+	maxTold = 100
+	// maxNamed is how many renumbered rows the report names.
+	maxNamed = 20
 	// attempts is how often a transaction is begun while the database says that it is busy.
 	attempts = 5
 )
@@ -37,8 +44,16 @@ type run struct {
 
 	// unusable is the hash of accounts that have no password.
 	unusable string
-	// addresses are those of the rows so far, so that the second row of an address is not linked to the first one's account.
-	addresses map[digest]struct{}
+	// addresses are those of the rows so far, so that the second row of an address is not linked to the first one's account, and so that nobody
+	// gets the memberships of an address whose row did not come over.
+	addresses map[digest]fate
+	// seed and keys tell which keys of the stage's rows were there before. A sum of 64 bits is enough: a million keys have two alike once in
+	// a hundred thousand years of runs.
+	seed maphash.Seed
+	keys map[uint64]struct{}
+	// renamed are the notes about rows that got another number, and renumbered is how many there are.
+	renamed    []string
+	renumbered int
 	// numbers are the ranges of numbers that can be kept, and highest the last number that was read.
 	numbers map[store.ImportKind]numbers
 	highest map[store.ImportKind]int64
@@ -46,14 +61,27 @@ type run struct {
 	owner int64
 	// founded are the communities that are not deleted, deleted those that the source has deleted.
 	founded []int64
-	deleted map[int64]propusk.Community
+	deleted map[int64]*scope
 	// created is when accounts were made, as far as somebody asked lately.
 	created map[int64]time.Time
-	// lists are compiled already.
-	lists map[string]*rbac.Grants
+	// lists are compiled already, and roleLists were met already, so that equal ones are kept once.
+	lists     map[digest]compiled
+	roleLists map[string][]string
 	// passwordless counts new accounts that have no password.
 	passwordless int
 }
+
+// fate is what became of the rows that have an address.
+type fate byte
+
+const (
+	// refused rows were not understood; another row may still have the address.
+	refused fate = iota + 1
+	// claimed stands for a row that was understood.
+	claimed
+	// came stands for a row whose account has the address in Propusk.
+	came
+)
 
 // digest stands for a text, so that a hundred thousand of them are small.
 type digest [16]byte
@@ -86,10 +114,17 @@ type outcome struct {
 	written audit.Fields
 	// after is done when the attempt was the one that counted.
 	after []func()
+	// ofRow bounds how many parts are told, and more counts the others.
+	ofRow bool
+	more  int
 }
 
 // fault notes a part that was not understood, or all of a row.
 func (o *outcome) fault(kind store.ImportKind, row source.Row, part, why string) {
+	if o.ofRow && part != "" && len(o.faults) >= maxTold {
+		o.more++
+		return
+	}
 	o.faults = append(o.faults, Fault{Kind: string(kind), Where: where(row), Part: part, Why: why})
 	if part == "" {
 		o.Quarantined++
@@ -117,6 +152,19 @@ func (o *outcome) add(before outcome, known bool) {
 			o.Adjusted++
 		}
 	}
+	if before.more > 0 {
+		last := before.faults[len(before.faults)-1]
+		last.Adjusted, last.Part, last.Why = false, fmt.Sprintf("and %d more", before.more), fmt.Sprintf("the first %d are told one by one", maxTold)
+		o.faults = append(o.faults, last)
+		o.Parts++
+	}
+}
+
+// odd takes over what the source did not understand of a row.
+func (o *outcome) odd(kind store.ImportKind, row source.Row) {
+	for _, odd := range row.Odd {
+		o.fault(kind, row, odd.Part, odd.Why)
+	}
 }
 
 // note takes note of what the audit is to be told.
@@ -142,6 +190,16 @@ func refusal(row source.Row) string {
 	case row.Key == "" || !isText(row.Key):
 		return "the row has no key that is a text"
 	}
+	return ""
+}
+
+// again is why a row cannot be taken over if one before it, in this stage, has its key: nobody can tell the two apart later.
+func (r *run) again(row source.Row) string {
+	sum := maphash.String(r.seed, row.Key)
+	if _, twice := r.keys[sum]; twice {
+		return fmt.Sprintf("a row before it has the key %.100q too", row.Key)
+	}
+	r.keys[sum] = struct{}{}
 	return ""
 }
 
@@ -240,26 +298,64 @@ func (r *run) tell(stage string, done, total int) {
 	}
 }
 
-// chunks does something with a thousand rows at a time.
-func chunks[T any](rows iter.Seq2[T, error], do func([]T) error) error {
+// chunks does something with a thousand rows at a time, or with fewer where they are large.
+func chunks[T any](rows iter.Seq2[T, error], size func(T) int, do func([]T) error) error {
 	chunk := make([]T, 0, chunkRows)
+	bytes := 0
 	for row, err := range rows {
 		if err != nil {
 			return err
 		}
-		if chunk = append(chunk, row); len(chunk) < chunkRows {
+		bytes += size(row)
+		if chunk = append(chunk, row); len(chunk) < chunkRows && bytes < chunkBytes {
 			continue
 		}
 		if err := do(chunk); err != nil {
 			return err
 		}
-		chunk = chunk[:0]
+		clear(chunk)
+		chunk, bytes = chunk[:0], 0
 	}
 	if len(chunk) == 0 {
 		return nil
 	}
 	return do(chunk)
 }
+
+// perText is about what a text takes beside its bytes.
+const perText = 16
+
+// sizeOf is about what texts take.
+func sizeOf(texts ...string) (bytes int) {
+	for _, text := range texts {
+		bytes += perText + len(text)
+	}
+	return bytes
+}
+
+func sizeOfRow(row source.Row) int {
+	bytes := sizeOf(row.Key, row.Where, row.Refused)
+	for _, odd := range row.Odd {
+		bytes += sizeOf(odd.Part, odd.Why)
+	}
+	return bytes
+}
+
+func sizeOfAccount(a source.Account) int {
+	return sizeOfRow(a.Row) + sizeOf(a.Email, a.Name, a.LastName, a.Slug, a.Role, a.Password.Hash, a.Password.Plain)
+}
+
+func sizeOfCommunity(c source.Community) int {
+	bytes := sizeOfRow(c.Row) + sizeOf(c.Slug, c.Name, c.Description) + sizeOf(c.Available...) + sizeOf(c.Default...)
+	for _, role := range c.Roles {
+		bytes += sizeOf(role.ID, role.Name) + sizeOf(role.Permissions...)
+	}
+	return bytes
+}
+
+func sizeOfMember(m source.Member) int { return sizeOfRow(m.Row) + sizeOf(m.Roles...) }
+
+func sizeOfFollower(f source.Follower) int { return sizeOfRow(f.Row) }
 
 // moment is a time as it is kept, to the second; zero when it is none that there can be.
 func moment(o *outcome, kind store.ImportKind, row source.Row, part string, at time.Time) time.Time {

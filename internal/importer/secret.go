@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -36,24 +35,32 @@ func (r *run) hashPasswords(ctx context.Context, rows []*accountRow) error {
 	if err != nil {
 		return err
 	}
+	// The first that fails ends the work of all.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	work := make(chan *accountRow)
-	failed := make([]error, runtime.GOMAXPROCS(0))
 	var all sync.WaitGroup
-	for i := range failed {
+	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for row := range work {
-				failed[i] = errors.Join(failed[i], r.hash(ctx, row))
+				if err := r.hash(ctx, row); err != nil {
+					stop(err)
+				}
 			}
 		})
 	}
-	for i, row := range plain {
-		if known[i] == 0 {
-			work <- row
+	for i := 0; i < len(plain) && ctx.Err() == nil; i++ {
+		if known[i] != 0 {
+			continue
+		}
+		select {
+		case work <- plain[i]:
+		case <-ctx.Done():
 		}
 	}
 	close(work)
 	all.Wait()
-	return errors.Join(failed...)
+	return context.Cause(ctx)
 }
 
 func (r *run) hash(ctx context.Context, row *accountRow) error {

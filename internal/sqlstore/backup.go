@@ -59,11 +59,12 @@ func backup(ctx context.Context, from, to string, watch Watch) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeDatabase(part)) }()
+	const todo = "take another backup, and if that fails too, restore an earlier one: then the database itself is damaged"
 	if err := copySQLite(ctx, from, part, watch); err != nil {
-		return err
+		return thenWhat(err, todo)
 	}
 	if err := makeSound(ctx, part); err != nil {
-		return fmt.Errorf("the copy: %w", err)
+		return thenWhat(fmt.Errorf("the copy: %w", err), todo)
 	}
 	if err := syncFile(part); err != nil {
 		return err
@@ -151,12 +152,7 @@ func copyPages(ctx context.Context, from backuper, to string, watch Watch) (err 
 	return nil
 }
 
-// makeOneFile ends the log of a database that nobody else has open.
-func makeOneFile(ctx context.Context, path string) error {
-	return onCopy(ctx, path, func(*sql.DB) error { return nil })
-}
-
-// makeSound is makeOneFile, and has SQLite look through all of it.
+// makeSound ends the log of a database that nobody else has open, and has SQLite look through all of it.
 func makeSound(ctx context.Context, path string) error {
 	return onCopy(ctx, path, func(db *sql.DB) error {
 		var verdict string
@@ -275,8 +271,11 @@ func Restore(ctx context.Context, url string, r Restoration) (Restored, error) {
 			return Restored{}, err
 		}
 		// A symbolic link stays one, and the file that it leads to is replaced.
-		if leads, err := filepath.EvalSymlinks(place); err == nil {
+		leads, err := filepath.EvalSymlinks(place)
+		if err == nil {
 			place = leads
+		} else if _, there := os.Lstat(place); there == nil {
+			return Restored{}, fmt.Errorf("%s is a symbolic link that leads nowhere: make it lead to the database, or remove it (%w)", place, err)
 		}
 		return r.into(ctx, place)
 	})
@@ -303,8 +302,8 @@ func (r Restoration) into(ctx context.Context, place string) (_ Restored, err er
 	if err != nil {
 		return Restored{}, err
 	}
-	if err := makeOneFile(ctx, part); err != nil {
-		return Restored{}, err
+	if err := endedAll(ctx, part); err != nil {
+		return Restored{}, fmt.Errorf("%s: %w", r.File, err)
 	}
 	if err := errors.Join(syncFile(part), ctx.Err()); err != nil {
 		return Restored{}, err
@@ -324,25 +323,39 @@ func (r Restoration) copyTo(ctx context.Context, part string) error {
 	if err != nil {
 		return err
 	}
-	if err := copySQLite(ctx, path, part, r.Watch); err != nil {
-		return notSQLite(err)
+	err = copySQLite(ctx, path, part, r.Watch)
+	if err == nil {
+		err = makeSound(ctx, part)
 	}
-	if err := makeSound(ctx, part); err != nil {
-		return notSQLite(err)
+	if err != nil {
+		return thenWhat(notSQLite(err), "restore another backup, or take a new one if the database is still there")
 	}
 	return isPropusk(ctx, part)
 }
 
-// isPropusk refuses a database that never had our first migration. One that had too many is refused where it is brought up to date.
+// thenWhat adds to what SQLite says of a damaged database what to do about it.
+func thenWhat(err error, todo string) error {
+	if sqliteCode(err) == sqlite3.SQLITE_CORRUPT || errors.Is(err, errDamaged) {
+		return fmt.Errorf("%w: it cannot be used; %s", err, todo)
+	}
+	return err
+}
+
+// isPropusk refuses a database that never had our first migration, and one with more in its schema than our migrations make. One that had
+// too many of those is refused where it is brought up to date.
 func isPropusk(ctx context.Context, path string) error {
 	all, err := sqliteFile(path).status(ctx)
 	if err != nil {
 		return err
 	}
-	if _, applied := sqliteSchema.newest(all); applied == 0 {
+	known, applied := sqliteSchema.newest(all)
+	switch {
+	case applied == 0:
 		return ErrNotPropusk
+	case applied > known:
+		return nil
 	}
-	return nil
+	return sameSchema(ctx, path, applied)
 }
 
 // notSQLite says in our words that a file is none of SQLite's.

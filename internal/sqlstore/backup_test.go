@@ -408,6 +408,14 @@ func TestOnlyABackupIsRestored(t *testing.T) {
 	}
 	damaged, newer, orphaned := backedUp(t), backedUp(t), backedUp(t)
 	damage(t, damaged)
+	malformed := backedUp(t)
+	if file, err := os.OpenFile(malformed, os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	} else if _, err := file.WriteAt(make([]byte, 3996), 100); err != nil { // the schema
+		t.Fatal(err)
+	} else if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
 	mustExec(t, raw(t, newer), `INSERT INTO schema_version (version_id, is_applied) VALUES (9999, 1)`)
 	mustExec(t, raw(t, orphaned), `PRAGMA foreign_keys = 0; DELETE FROM grants`)
 	for name, bad := range map[string]struct{ file, says string }{
@@ -416,7 +424,8 @@ func TestOnlyABackupIsRestored(t *testing.T) {
 		"a text":                 {text, "no database of Propusk"},
 		"an empty file":          {empty, "no database of Propusk"},
 		"a database of others":   {file("other", func(db *sql.DB) { mustExec(t, db, `CREATE TABLE author (id)`) }), "no database of Propusk"},
-		"a damaged one":          {damaged, ""},
+		"a damaged one":          {damaged, "restore another backup, or take a new one"},
+		"a malformed one":        {malformed, "malformed (11): it cannot be used; restore another backup"},
 		"one of a newer program": {newer, "version 9999"},
 		"one with missing rows":  {orphaned, "rows that are not there"},
 		"the database itself":    {path, "the same file"},

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -251,9 +252,10 @@ var errOnce = errors.New("sqlstore: the rows were read already")
 // Load implements store.Dumper.
 func (s *Store) Load(ctx context.Context, rows func(add func(store.DumpRow) error) error) error {
 	begun := false
+	var verdict error // on rows that were read, and that another try would not change
 	return s.UpdateBeside(ctx, func(opened store.Tx) error {
 		if begun {
-			return unavailable(errOnce)
+			return cmp.Or(verdict, error(unavailable(errOnce)))
 		}
 		l := load{tx: opened.(tx), caller: ctx, engine: s.engine.(dumper), tables: dumpedTables()}
 		loaded, err := l.engine.loading(l.tx)
@@ -268,6 +270,9 @@ func (s *Store) Load(ctx context.Context, rows func(add func(store.DumpRow) erro
 		}
 		begun = true
 		if err := rows(l.add); err != nil {
+			if propusk.KindOf(err) == propusk.Invalid {
+				verdict = err
+			}
 			return err
 		}
 		if err := l.finish(); err != nil {
@@ -292,14 +297,17 @@ type load struct {
 	current int
 	waiting [][]any
 	size    int
-	// numbered is how many tables know the last number that they gave out.
-	numbered int
+	// numbered are the tables that know the last number that they gave out.
+	numbered []string
 }
 
 // add is what the rows are given to.
 func (l *load) add(row store.DumpRow) error {
 	if row.Table == len(l.tables) {
 		return l.setNumber(row.Values)
+	}
+	if err := l.tables[row.Table].check(row.Values); err != nil {
+		return l.invalid("table %q: %v", l.tables[row.Table].Name, err)
 	}
 	if row.Table != l.current || len(l.waiting) == loadRows || l.size >= loadBytes {
 		if err := l.flush(); err != nil {
@@ -323,8 +331,11 @@ func (l *load) add(row store.DumpRow) error {
 func (l *load) setNumber(values []any) error {
 	name, last := values[0].(string), values[1].(int64)
 	i := slices.IndexFunc(l.tables, func(t dumped) bool { return t.largest > 0 && t.Name == name })
-	if i < 0 {
+	switch {
+	case i < 0:
 		return l.invalid("%q gives out no numbers", name)
+	case slices.Contains(l.numbered, name):
+		return l.invalid("the last number of %q is there twice", name)
 	}
 	if err := l.flush(); err != nil {
 		return err
@@ -337,13 +348,8 @@ func (l *load) setNumber(values []any) error {
 	if last < least || last > table.largest {
 		return l.invalid("the last number of %q is not between %d and %d", name, least, table.largest)
 	}
-	l.numbered++
+	l.numbered = append(l.numbered, name)
 	return l.engine.setLastGiven(l.tx, table.table, last)
-}
-
-// invalid is that what is to be loaded was never dumped.
-func (l *load) invalid(message string, args ...any) error {
-	return l.spoil(&propusk.Error{Kind: propusk.Invalid, Code: "invalid_dump", Message: fmt.Sprintf(message, args...)})
 }
 
 // flush writes what waits. A caller that has gone ends it here.
@@ -356,6 +362,11 @@ func (l *load) flush() error {
 	}
 	rows, table := l.waiting, l.tables[l.current]
 	l.waiting, l.size = l.waiting[:0], 0
+	return refused(fmt.Sprintf("rows of the table %q", table.Name), l.insert(table, rows))
+}
+
+// insert writes rows, and what is searched in them.
+func (l *load) insert(table dumped, rows [][]any) error {
 	into, kinds := table.list(len(table.Columns)), dumpKinds(table.Columns)
 	switch table.Name {
 	case "account":
@@ -436,20 +447,15 @@ func (l *load) finish() error {
 	if err := l.flush(); err != nil {
 		return err
 	}
-	if l.numbered != numberedTables(l.tables) {
-		return l.invalid("%d last numbers are there", l.numbered)
+	for _, table := range l.tables {
+		if table.largest > 0 && !slices.Contains(l.numbered, table.Name) {
+			return l.invalid("the last number of %q is missing", table.Name)
+		}
 	}
 	for _, statement := range derivedCounts {
 		if _, err := l.exec(statement); err != nil {
-			return err
+			return refused("rows that refer to others", err)
 		}
 	}
 	return nil
-}
-
-func numberedTables(tables []dumped) (n int) {
-	for _, table := range tables {
-		n += number(table.largest > 0)
-	}
-	return n
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"database/sql"
 	"slices"
-	"strconv"
 )
 
 var _ dumper = (*postgresEngine)(nil)
@@ -38,7 +37,7 @@ func (e *postgresEngine) loading(t tx) (func() error, error) {
 	return func() error {
 		for _, part := range slices.Backward(parts) {
 			if _, err := t.exec(part.make); err != nil {
-				return err
+				return refused("rows that refer to others", err)
 			}
 		}
 		return nil
@@ -68,21 +67,4 @@ func (t tx) schemaParts() ([]schemaPart, error) {
 			FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 			WHERE NOT x.indisunique AND x.indrelid = ANY ($1::text[]::regclass[])
 		) AS parts ORDER BY turn, name`, tables)
-}
-
-// lastGiven implements dumper.
-func (*postgresEngine) lastGiven(r reader, table string) (int64, error) {
-	return one(r, value[int64], `
-		SELECT greatest(last_value - CASE WHEN is_called THEN 0 ELSE 1 END, (SELECT max(id) FROM `+table+`)) FROM `+table+`_id_seq`)
-}
-
-// setLastGiven implements dumper. ALTER SEQUENCE is the one change of a sequence that a rollback takes back. It cannot say that the very last
-// number was given out, so that one is then taken.
-func (*postgresEngine) setLastGiven(t tx, table string, last int64) error {
-	sequence := table + `_id_seq`
-	if _, err := t.exec(`ALTER SEQUENCE ` + sequence + ` RESTART WITH ` + strconv.FormatInt(max(last, 1), 10)); err != nil || last == 0 {
-		return err
-	}
-	_, err := one(t.reader, value[int64], `SELECT nextval('`+sequence+`')`)
-	return err
 }

@@ -149,6 +149,10 @@ type communityList struct {
 
 // InsertMembers implements store.ImportWriter.
 func (t tx) InsertMembers(members []store.MemberRow) error {
+	numbers, err := t.takeNumbers(t, `community_author`, len(members))
+	if err != nil {
+		return err
+	}
 	rows := make([][]any, len(members))
 	totals, lists := map[int64]int{}, map[communityList]int{}
 	for i, m := range members {
@@ -156,13 +160,13 @@ func (t tx) InsertMembers(members []store.MemberRow) error {
 		if err != nil {
 			return t.spoil(err)
 		}
-		rows[i] = []any{m.CommunityID, m.AccountID, roles, m.JoinedAt.Unix()}
+		rows[i] = []any{m.CommunityID, m.AccountID, roles, m.JoinedAt.Unix(), numbers[i]}
 		totals[m.CommunityID]++
 		lists[communityList{m.CommunityID, countedAs(roles)}]++
 	}
-	err := t.insertRows(t, insertion{
-		into:  `community_author (community_id, author_id, roles, joined_at)`,
-		kinds: []string{`bigint`, `bigint`, `text`, `bigint`},
+	err = t.insertRows(t, insertion{
+		into:  `community_author (community_id, author_id, roles, joined_at, id)`,
+		kinds: []string{`bigint`, `bigint`, `text`, `bigint`, `bigint`},
 	}, rows)
 	if err != nil {
 		return err

@@ -61,30 +61,60 @@ func (*postgresEngine) insertRows(t tx, in insertion, rows [][]any) error {
 	return err
 }
 
-// takeNumbers implements manyWriter.
-func (*postgresEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
-	return many(t.reader, value[int64], `SELECT nextval('`+table+`_id_seq') FROM generate_series(1, $1)`, n)
+// takeNumbers implements manyWriter. What nextval gave is gone when the transaction is rolled back, and an import that was killed would leave a
+// gap; so the sequence is moved as reserveNumbers does it. Who runs beside has at most been given numbers before these.
+func (e *postgresEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	if err := e.holdNumbers(t, table); err != nil {
+		return nil, err
+	}
+	last, err := one(t.reader, value[int64], `SELECT `+lastCalled+` FROM `+table+`_id_seq`)
+	if err != nil {
+		return nil, err
+	}
+	return following(last, n), e.setLastGiven(t, table, last+int64(n))
 }
 
-// reserveNumbers implements manyWriter. ALTER SEQUENCE is the one change of a sequence that a rollback takes back; with setval, a transaction that
-// runs twice would find no number left for itself. It waits for all who were given a number, and everybody else then waits for its
-// transaction: so the first one, which changes nothing, makes sure of what the other relies on.
-func (*postgresEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
-	sequence := table + `_id_seq`
-	given := func() (int64, error) {
-		return one(t.reader, value[int64], `
-			SELECT greatest(last_value - CASE WHEN is_called THEN 0 ELSE 1 END, (SELECT max(id) FROM `+table+`)) FROM `+sequence)
-	}
-	before, err := given()
+// reserveNumbers implements manyWriter. With setval instead, a transaction that runs twice would find no number left for itself. The first look
+// is for who finds nothing to do, and need not keep others waiting.
+func (e *postgresEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
+	before, err := e.lastGiven(t.reader, table)
 	if err != nil || before >= last {
 		return before, err
 	}
-	if _, err := t.exec(`ALTER SEQUENCE ` + sequence + ` NO CYCLE`); err != nil {
+	if err := e.holdNumbers(t, table); err != nil {
 		return 0, err
 	}
-	if before, err = given(); err != nil || before >= last {
+	if before, err = e.lastGiven(t.reader, table); err != nil || before >= last {
 		return before, err
 	}
-	_, err = t.exec(`ALTER SEQUENCE ` + sequence + ` RESTART WITH ` + strconv.FormatInt(last+1, 10))
-	return before, err
+	return before, e.setLastGiven(t, table, last)
+}
+
+// holdNumbers waits for all who were given a number of a table, and lets everybody else then wait for this transaction. It changes nothing: no
+// other statement locks a sequence.
+func (*postgresEngine) holdNumbers(t tx, table string) error {
+	_, err := t.exec(`ALTER SEQUENCE ` + table + `_id_seq NO CYCLE`)
+	return err
+}
+
+// lastCalled is the last number that a sequence gave out.
+const lastCalled = `last_value - CASE WHEN is_called THEN 0 ELSE 1 END`
+
+// lastGiven implements dumper.
+func (*postgresEngine) lastGiven(r reader, table string) (int64, error) {
+	return one(r, value[int64], `SELECT greatest(`+lastCalled+`, (SELECT max(id) FROM `+table+`)) FROM `+table+`_id_seq`)
+}
+
+// setLastGiven implements dumper. ALTER SEQUENCE is the one change of a sequence that a rollback takes back. It cannot say that the very last
+// number was given out, so that one is then taken.
+func (*postgresEngine) setLastGiven(t tx, table string, last int64) error {
+	sequence := table + `_id_seq`
+	if _, err := t.exec(`ALTER SEQUENCE ` + sequence + ` RESTART WITH ` + strconv.FormatInt(max(last, 1), 10)); err != nil || last == 0 {
+		return err
+	}
+	_, err := one(t.reader, value[int64], `SELECT nextval('`+sequence+`')`)
+	return err
 }

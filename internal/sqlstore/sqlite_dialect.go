@@ -65,30 +65,40 @@ func (*sqliteEngine) insertRows(t tx, in insertion, rows [][]any) error {
 }
 
 // takeNumbers implements manyWriter: whoever writes is alone, and the rows that get these ids move the sequence.
-func (*sqliteEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
-	last, err := lastNumber(t, table)
+func (e *sqliteEngine) takeNumbers(t tx, table string, n int) ([]int64, error) {
+	last, err := e.lastGiven(t.reader, table)
+	return following(last, n), err
+}
+
+// following are the n numbers after last.
+func following(last int64, n int) []int64 {
 	numbers := make([]int64, n)
 	for i := range numbers {
 		numbers[i] = last + int64(i) + 1
 	}
-	return numbers, err
+	return numbers
 }
 
-// reserveNumbers implements manyWriter. A table that never had a row has no sequence yet.
-func (*sqliteEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
-	before, err := lastNumber(t, table)
+// reserveNumbers implements manyWriter.
+func (e *sqliteEngine) reserveNumbers(t tx, table string, last int64) (int64, error) {
+	before, err := e.lastGiven(t.reader, table)
 	if err != nil || before >= last {
 		return before, err
 	}
-	moved, err := t.exec(`UPDATE sqlite_sequence SET seq = $2 WHERE name = $1`, table, last)
-	if err == nil && moved == 0 {
-		_, err = t.exec(`INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)`, table, last)
-	}
-	return before, err
+	return before, e.setLastGiven(t, table, last)
 }
 
-// lastNumber is the last id that a table gave out.
-func lastNumber(t tx, table string) (int64, error) {
-	return one(t.reader, value[int64], `
+// lastGiven implements dumper. A table that never had a row is not listed.
+func (*sqliteEngine) lastGiven(r reader, table string) (int64, error) {
+	return one(r, value[int64], `
 		SELECT max(coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = $1), 0), coalesce((SELECT max(id) FROM `+table+`), 0))`, table)
+}
+
+// setLastGiven implements dumper.
+func (*sqliteEngine) setLastGiven(t tx, table string, last int64) error {
+	if _, err := t.exec(`DELETE FROM sqlite_sequence WHERE name = $1`, table); err != nil {
+		return err
+	}
+	_, err := t.exec(`INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)`, table, last)
+	return err
 }

@@ -50,7 +50,8 @@ type Standing struct {
 const MaxReserved = 1<<31 - 2
 
 // ImportWriter adds many rows at once. A row that is there already, or that comes twice, makes the call fail, and with it the transaction:
-// whoever imports looks first, in the same one.
+// whoever imports looks first, in the same one. With the transaction also the numbers are undone that its rows got: the next one gives the same.
+// Until it ends, everybody else who needs a number of such a row waits.
 type ImportWriter interface {
 	// ReserveNumbers keeps the numbers of accounts (ImportedAccount) or communities (ImportedCommunity) up to last from being given to anybody,
 	// and returns the last that may have been given before. The numbers from before+1 to last are from now on the caller's to give, in this

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -62,10 +63,19 @@ func (d *decoder) lines(watch Watch, each func(store.DumpRow) error) (Summary, e
 		last = row.Table
 		d.counts[row.Table]++
 		if err := each(row); err != nil {
-			return Summary{}, fmt.Errorf("here or in the rows before: %w", err)
+			return Summary{}, place(err)
 		}
 		step()
 	}
+}
+
+// place says where a row is that was not taken. Rows are written many at a time, and only what is found before that is known to be in the last.
+func place(err error) error {
+	var known *propusk.Error
+	if errors.As(err, &known) && known.Code == "invalid_dump" {
+		return err
+	}
+	return fmt.Errorf("here or in the rows before: %w", err)
 }
 
 // next reads a line with its end. It is good until the next call.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -148,6 +149,11 @@ func TestBadFilesAreRefused(t *testing.T) {
 		"a table out of order":          {sealed(strings.Join(append([]string{lines[0], lines[last-2]}, lines[1:]...), "")), "comes after", 3},
 		"a line without end":            {lines[0] + `{"account":{"id":1,"user_id":"` + strings.Repeat("a", maxLine), "longer than", 2},
 		"a member of nothing":           {sealed(strings.Replace(good, `{"member":{"id":1,"community_id":1`, `{"member":{"id":1,"community_id":99`, 1)), "before", 0},
+		"a number twice":                {sealed(strings.Join(slices.Insert(slices.Clone(lines), last-1, lines[last-2]), "")), `"audit_event" is there twice: the file was not written`, last},
+		"one number for all":            {sealed(strings.Join(append(slices.Clone(lines[:last-6]), lines[last-7], lines[last-7], lines[last-1]), "")), "there twice", last - 5},
+		"an account of another role":    {sealed(change(3, `"role":"user"`, `"role":"User"`)), `: table "account": "User" is no role: the file was not written`, 3},
+		"an account of a later time":    {sealed(change(4, `"created_at":`, `"created_at":999`)), `: table "account": created_at is no time`, 4},
+		"an account's address twice":    {sealed(change(3, `person1@example.org","password`, `person0@example.org","password`)), "before", 0},
 		"a community without its lists": {sealed(change(last-1, `"last":`, `"last":-`)), "last number", last - 1},
 	} {
 		t.Run(name, func(t *testing.T) {

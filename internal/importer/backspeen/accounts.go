@@ -4,13 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"iter"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/propusk/propusk/internal/importer/source"
 	"github.com/propusk/propusk/internal/password"
@@ -22,7 +19,7 @@ const pageSize = 500
 // Accounts are the rows of the table of users. Their Key is the id.
 func (s *System) Accounts(ctx context.Context) iter.Seq2[source.Account, error] {
 	return func(yield func(source.Account, error) bool) {
-		for after := s.before(); ; {
+		for after := any(nil); ; {
 			page, err := s.page(ctx, after)
 			if err != nil {
 				yield(source.Account{}, err)
@@ -44,14 +41,6 @@ func (s *System) Accounts(ctx context.Context) iter.Seq2[source.Account, error] 
 	}
 }
 
-// before is an id before all others.
-func (s *System) before() any {
-	if s.numbered {
-		return int64(0)
-	}
-	return ""
-}
-
 // after is the id of a row, of the type that it has in the database: SQLite orders by type first.
 func (s *System) after(r row) (any, error) {
 	if s.numbered {
@@ -67,7 +56,7 @@ func (s *System) after(r row) (any, error) {
 // row is the texts of one, by meaning.
 type row map[string]sql.NullString
 
-// page reads what comes after an id. All is asked for as text: the driver makes times and truth values of columns that are declared so, and would
+// page reads what comes after an id, or the first rows: no id is before all others, for a text may be empty. All is asked for as text: the driver makes times and truth values of columns that are declared so, and would
 // fail where something else stands in them.
 func (s *System) page(ctx context.Context, after any) (page []row, err error) {
 	var names, columns []string
@@ -76,9 +65,11 @@ func (s *System) page(ctx context.Context, after any) (page []row, err error) {
 			names, columns = append(names, m.name), append(columns, "CAST("+quote(column)+" AS TEXT)")
 		}
 	}
-	id := quote(s.meant["id"])
-	rows, err := s.db.QueryContext(ctx, `SELECT `+strings.Join(columns, ", ")+` FROM `+quote(s.name)+
-		` WHERE `+id+` > ? ORDER BY `+id+` LIMIT ?`, after, pageSize)
+	id, behind, args := quote(s.meant["id"]), "", []any{pageSize}
+	if after != nil {
+		behind, args = ` WHERE `+id+` > ?`, []any{after, pageSize}
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT `+strings.Join(columns, ", ")+` FROM `+quote(s.name)+behind+` ORDER BY `+id+` LIMIT ?`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +93,11 @@ func (s *System) page(ctx context.Context, after any) (page []row, err error) {
 
 func (s *System) account(r row) source.Account {
 	id := r["id"].String
-	a := source.Account{Row: source.Row{Key: id, Where: s.name + " " + excerpt(id)}}
+	a := source.Account{Row: source.Row{Key: id, Where: s.name + " " + source.Excerpt(id)}}
 	if s.numbered {
 		a.Where = s.name + " " + id
-		a.Number, _ = strconv.ParseInt(id, 10, 64) // where it fails, 0 is right
+		n, _ := strconv.ParseInt(id, 10, 64) // where it fails, 0 is right
+		a.Number = max(0, n)
 	}
 	active, understood := s.active(r)
 	if !understood {
@@ -142,7 +134,7 @@ func roleOf(text string, to *source.Row) string {
 	case "", "user", "moderator", "admin":
 		return text
 	}
-	to.Odd = append(to.Odd, source.Odd{Part: "role " + excerpt(text), Why: "it is none of user, moderator and admin; the account becomes a user"})
+	to.Odd = append(to.Odd, source.Odd{Part: "role " + source.Excerpt(text), Why: "it is none of user, moderator and admin; the account becomes a user"})
 	return ""
 }
 
@@ -153,7 +145,7 @@ func passwordOf(text string, to *source.Row) source.Password {
 		return source.Password{}
 	case password.Readable(text) == nil:
 		return source.Password{Hash: text}
-	case looksHashed(text):
+	case password.LooksHashed(text):
 		to.Odd = append(to.Odd, source.Odd{Part: "password", Why: "it looks like a hash that is neither bcrypt nor argon2id, and is not taken for a password; " +
 			"the account comes without one"})
 		return source.Password{}
@@ -161,49 +153,14 @@ func passwordOf(text string, to *source.Row) source.Password {
 	return source.Password{Plain: text}
 }
 
-// hashes are the forms of hashes: modular crypt, LDAP, Django, Werkzeug and Flask, a Python literal of bytes, hexadecimal digits as of MD5 to SHA-512
-// with or without a salt, base64 of the same. A password of such a form is rarer than a hash, and setting it anew is little trouble.
-var hashes = regexp.MustCompile(`(?i)^(` + strings.Join([]string{
-	`\$.+`,
-	`_[./0-9a-z]{19}`,
-	`\{[a-z0-9.-]+\}.+`,
-	`b'\$.+'`, `b"\$.+"`,
-	`[a-z0-9_:-]+\$[^$]+\$.+`,
-	`(scrypt|pbkdf2|md5|sha1|sha224|sha256|sha384|sha512|argon2|bcrypt)[:_$].+`,
-	`([^:$ ]{1,64}[:$])?([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})([:$][^:$ ]{1,64})?`,
-	`[a-z0-9+/_-]{22}==`, `[a-z0-9+/_-]{27}=`, `[a-z0-9+/_-]{43}=`, `[a-z0-9+/_-]{64}`, `[a-z0-9+/_-]{86}==`,
-}, "|") + `)$`)
-
-// looksHashed looks at the text without the space around it too: that is how a hash that was copied by hand looks.
-func looksHashed(text string) bool {
-	return hashes.MatchString(strings.TrimSpace(text)) || password.Readable(strings.TrimSpace(text)) == nil
-}
-
-// maxUnix is the last second that is one: beyond are milliseconds.
-const maxUnix = 1 << 36
-
 // timeOf reads what Tortoise ORM writes, and seconds since 1970. A text without a zone is UTC.
 func timeOf(name, text string, to *source.Row) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
-	for _, form := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04:05"} {
-		if at, err := time.Parse(form, text); err == nil && at.Year() >= 1970 {
-			return at.UTC().Truncate(time.Second)
-		}
+	at, understood := source.ParseTime(text, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02T15:04:05")
+	if !understood {
+		to.Odd = append(to.Odd, source.Odd{Part: name + " " + source.Excerpt(text), Why: "it is neither a date with a time nor seconds since 1970"})
 	}
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 && seconds < maxUnix {
-		return time.Unix(int64(seconds), 0).UTC()
-	}
-	to.Odd = append(to.Odd, source.Odd{Part: name + " " + excerpt(text), Why: "it is neither a date with a time nor seconds since 1970"})
-	return time.Time{}
-}
-
-// excerpt quotes text that is no secret, and shortens it.
-func excerpt(text string) string {
-	const most = 60
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most]) + "…"
-	}
-	return fmt.Sprintf("%q", text)
+	return at
 }

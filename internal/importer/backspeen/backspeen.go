@@ -46,6 +46,10 @@ func Open(ctx context.Context, c Config) (_ *System, err error) {
 	if !is || path == "" {
 		return nil, errors.New("say where the database is: --from sqlite:FILE")
 	}
+	// A URL may have a password in it, which the errors below would repeat.
+	if strings.Contains(path, "://") {
+		return nil, errors.New("--from sqlite:FILE names a file, and what it was given is a URL")
+	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}

@@ -211,6 +211,32 @@ func TestColumnsThatAreSaid(t *testing.T) {
 	}
 }
 
+// An empty text is before all others, and its row is told as any other: what becomes of it is not decided here.
+func TestARowWithAnEmptyIDIsToldToo(t *testing.T) {
+	t.Parallel()
+	s := open(t, backspeen.Config{From: "sqlite:" + database(t, `CREATE TABLE users (id TEXT, email TEXT, password TEXT, role TEXT, is_active INT);
+		INSERT INTO users VALUES ('', 'anna@example.org', 'p', 'user', 1), ('b', 'boris@example.org', 'p', 'user', 1)`)})
+	var told []string
+	for a, err := range s.Accounts(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, a.Where+" "+a.Email)
+	}
+	if diff := cmp.Diff([]string{`users "" anna@example.org`, `users "b" boris@example.org`}, told); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// What is given in the place of a file may be a URL with a password in it.
+func TestAURLIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	_, err := backspeen.Open(t.Context(), backspeen.Config{From: "sqlite:postgres://anna:s3cret@db.example.org/old"})
+	if err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The program that the file belongs to writes while its rows are read, in either of SQLite's modes, and never has to wait.
 func TestTheProgramGoesOnRunning(t *testing.T) {
 	t.Parallel()

@@ -96,14 +96,14 @@ func (s *System) nameRoles() error {
 			continue
 		}
 		if other, twice := taken[is.id]; twice {
-			return fmt.Errorf("the roles %s and %s of the policy would both be %s: rename one to something else", excerpt(other), excerpt(text), is.id)
+			return fmt.Errorf("the roles %s and %s of the policy would both be %s: rename one to something else", source.Excerpt(other), source.Excerpt(text), is.id)
 		}
 		taken[is.id] = text
 	}
 	for from, to := range s.config.Rename {
 		switch n, known := s.index[from]; {
 		case !known || !s.isRole[n]:
-			return fmt.Errorf("--rename %s=%s: the policy has no role %s", from, to, excerpt(from))
+			return fmt.Errorf("--rename %s=%s: the policy has no role %s", from, to, source.Excerpt(from))
 		case s.roles[n].refused != "":
 			return fmt.Errorf("--rename %s=%s: %s", from, to, s.roles[n].refused)
 		}
@@ -148,7 +148,7 @@ func (s *System) namePeople() error {
 		for i, n := range names {
 			if len(names) > 1 {
 				other := names[(i+1)%len(names)]
-				s.people[n] = person{refused: "the subject " + excerpt(s.names[other]) + " has the same address, and another's rights"}
+				s.people[n] = person{refused: "the subject " + source.Excerpt(s.names[other]) + " has the same address, and another's rights"}
 			}
 		}
 	}
@@ -220,7 +220,7 @@ func addSubject(addresses map[string]email.Address, subject, typed string) error
 		return fmt.Errorf("the email %w", err)
 	}
 	if _, twice := addresses[subject]; twice {
-		return fmt.Errorf("the subject %s is there twice", excerpt(subject))
+		return fmt.Errorf("the subject %s is there twice", source.Excerpt(subject))
 	}
 	addresses[strings.Clone(subject)] = address
 	return nil

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/propusk/propusk/internal/importer/source"
 )
 
 // definition is one line of a model that is understood, without its spaces.
@@ -114,7 +116,7 @@ func (m *model) finish() error {
 		m.found[documentedLines[i]] = true
 		return nil
 	}
-	return fmt.Errorf("%s:%d: %s under [%s] is not understood: nothing is guessed about other models; %s", m.file, m.begun, excerpt(text), m.section, documented)
+	return fmt.Errorf("%s:%d: %s under [%s] is not understood: nothing is guessed about other models; %s", m.file, m.begun, source.Excerpt(text), m.section, documented)
 }
 
 // same tells whether two lines mean the same, in whatever order the conjuncts of a matcher stand.

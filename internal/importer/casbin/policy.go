@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/propusk/propusk/internal/importer/source"
 )
 
 // name is the place of a text in policy.names. Texts are kept once, so that a million lines take 16 MB and their names.
@@ -124,7 +126,7 @@ func fault(kind string, cells []string) string {
 	want, known := cellsOf[kind]
 	switch {
 	case !known:
-		return "it begins with " + excerpt(kind) + "; understood are p and g"
+		return "it begins with " + source.Excerpt(kind) + "; understood are p and g"
 	case len(cells) != len(want):
 		return fmt.Sprintf("it has %d values behind the %s; understood are %d: %s", len(cells), kind, len(want), strings.Join(want, ", "))
 	}
@@ -134,7 +136,7 @@ func fault(kind string, cells []string) string {
 		}
 	}
 	if domain := cells[slices.Index(want, "domain")]; strings.Contains(domain, "*") {
-		return "its domain " + excerpt(domain) + " is a pattern where the program around Casbin made it one, which these files do not tell"
+		return "its domain " + source.Excerpt(domain) + " is a pattern where the program around Casbin made it one, which these files do not tell"
 	}
 	return ""
 }
@@ -223,13 +225,4 @@ func only(is []bool) []name {
 		}
 	}
 	return list
-}
-
-// excerpt quotes text, and shortens it.
-func excerpt(text string) string {
-	const most = 60
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most]) + "…"
-	}
-	return fmt.Sprintf("%q", text)
 }

@@ -40,7 +40,7 @@ func (s *System) Accounts(ctx context.Context) iter.Seq2[source.Account, error] 
 				return
 			}
 			who := s.people[n]
-			row := source.Row{Key: s.names[n], Where: "subject " + excerpt(s.names[n]), Refused: who.refused}
+			row := source.Row{Key: s.names[n], Where: "subject " + source.Excerpt(s.names[n]), Refused: who.refused}
 			if !yield(source.Account{Row: row, Email: who.address.Typed}, nil) {
 				return
 			}
@@ -72,19 +72,19 @@ func (s *System) Communities(ctx context.Context) iter.Seq2[source.Community, er
 func (s *System) community(domain name) source.Community {
 	text := s.names[domain]
 	c := source.Community{
-		Row:  source.Row{Key: text, Where: "domain " + excerpt(text)},
+		Row:  source.Row{Key: text, Where: "domain " + source.Excerpt(text)},
 		Slug: text, Name: text, Closed: true, Available: []string{}, Default: []string{},
 	}
 	lists := s.lists(domain, &c.Row)
 	parents := s.parentsOf(domain)
 	for _, n := range s.rolesIn(domain) {
 		if why := s.roles[n].refused; why != "" {
-			c.Odd = append(c.Odd, source.Odd{Part: "role " + excerpt(s.names[n]), Why: why})
+			c.Odd = append(c.Odd, source.Odd{Part: "role " + source.Excerpt(s.names[n]), Why: why})
 			continue
 		}
 		near, far := inherited(n, parents)
 		if len(far) > 0 {
-			c.Odd = append(c.Odd, source.Odd{Part: "role " + excerpt(s.names[n]), Why: "it inherits " + s.quoted(far) +
+			c.Odd = append(c.Odd, source.Odd{Part: "role " + source.Excerpt(s.names[n]), Why: "it inherits " + s.quoted(far) +
 				" over more than ten steps from the user, which Casbin does not follow: what only they permit is left out"})
 		}
 		c.Available = append(c.Available, s.roles[n].id)
@@ -103,7 +103,7 @@ func (s *System) lists(domain name, row *source.Row) map[name][]string {
 			why = "the subject is no role of a line g, and Propusk gives permissions to roles only: make a role of them, or see that a role has them"
 		}
 		if why != "" {
-			part := fmt.Sprintf("line %d, p of %s to %s on %s", r.line, excerpt(s.names[r.subject]), excerpt(s.names[r.action]), excerpt(s.names[r.object]))
+			part := fmt.Sprintf("line %d, p of %s to %s on %s", r.line, source.Excerpt(s.names[r.subject]), source.Excerpt(s.names[r.action]), source.Excerpt(s.names[r.object]))
 			row.Odd = append(row.Odd, source.Odd{Part: part, Why: why})
 			continue
 		}
@@ -198,7 +198,7 @@ func (s *System) quoted(names []name) string {
 	const most = 5
 	var texts []string
 	for _, n := range names[:min(most, len(names))] {
-		texts = append(texts, excerpt(s.names[n]))
+		texts = append(texts, source.Excerpt(s.names[n]))
 	}
 	if len(names) > most {
 		texts = append(texts, fmt.Sprintf("and %d more", len(names)-most))
@@ -254,7 +254,7 @@ func (s *System) member(links []link) source.Member {
 	m.Community.Key, m.Account.Key = domain, subject
 	for _, l := range links {
 		if why := s.roles[l.to].refused; why != "" {
-			m.Odd = append(m.Odd, source.Odd{Part: "role " + excerpt(s.names[l.to]), Why: why})
+			m.Odd = append(m.Odd, source.Odd{Part: "role " + source.Excerpt(s.names[l.to]), Why: why})
 			continue
 		}
 		m.Roles = append(m.Roles, s.roles[l.to].id)

@@ -35,6 +35,8 @@ var (
 type System struct {
 	config         Config
 	users, members layout
+	// brought, once the users were read and their last row never ended, are the addresses of those before; others may stand in that row.
+	brought seen
 }
 
 // Open reads the headers. An error names the file and what a header may have.
@@ -90,7 +92,7 @@ func readLayout(file string, allowed []string) (layout, error) {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(allowed, name) {
 			return nil, fmt.Errorf("%s, %s: there is no column %s; the first line names the columns, separated by commas, of these: %s",
-				file, header.where(), excerpt(name), strings.Join(allowed, ", "))
+				file, header.where(), source.Excerpt(name), strings.Join(allowed, ", "))
 		}
 		if _, twice := columns[name]; twice {
 			return nil, fmt.Errorf("%s, %s: the column %s is there twice", file, header.where(), name)
@@ -229,11 +231,21 @@ func (*System) Close() error { return nil }
 // seen remembers keys, by so much of their hash that a million of them take some 35 MB and no two share it.
 type seen map[[16]byte]struct{}
 
+// has tells whether the key was asked for.
+func (s seen) has(key string) bool {
+	_, is := s[short(key)]
+	return is
+}
+
 // again tells whether the key was asked for before.
 func (s seen) again(key string) bool {
-	sum := sha256.Sum256([]byte(key))
-	short := [16]byte(sum[:16])
-	_, is := s[short]
-	s[short] = struct{}{}
+	sum := short(key)
+	_, is := s[sum]
+	s[sum] = struct{}{}
 	return is
+}
+
+func short(key string) [16]byte {
+	sum := sha256.Sum256([]byte(key))
+	return [16]byte(sum[:16])
 }

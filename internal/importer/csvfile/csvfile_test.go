@@ -145,7 +145,7 @@ func TestHeadersThatAreRefused(t *testing.T) {
 		{"twice", "email,name, name\n", "", "", "the column name is there twice"},
 		{"no email", "name,slug\n", "", "", "the column email is missing"},
 		{"quotation mark", "email,na\"me\n", "", "", "a quotation mark stands inside a cell"},
-		{"never ends", "email,\"name\n", "", "", "line 1: the cell that begins there with a quotation mark never ends"},
+		{"never ends", "email,\"name\n", "", "", "line 1: a cell of it begins with a quotation mark and never ends"},
 		{"members of no community", "", "email,roles\n", "", "has no column community: add it, or name the one for all with --community"},
 		{"members of two", "", "email,community\n", "owls", "has a column community, so --community has nothing to say"},
 		{"community of nobody", "email\n", "", "owls", "--community says where"},
@@ -197,18 +197,68 @@ func TestACellThatIsTooLongCostsItsRowOnly(t *testing.T) {
 	}
 }
 
-func TestAQuotationMarkThatIsNotClosedIsAnError(t *testing.T) {
+// A quotation mark that is not closed takes the rest of the file with it, which nobody can divide. What stands before it comes over none the less,
+// however often it is tried.
+func TestAQuotationMarkThatIsNotClosedRefusesTheLastRow(t *testing.T) {
 	t.Parallel()
-	s := open(t, files(t, "email,name\na@example.org,A\nb@example.org,\"B\nc@example.org,C\n", "", ""))
-	var emails []string
-	var failed error
-	for a, err := range s.Accounts(t.Context()) {
-		if failed = err; err == nil {
-			emails = append(emails, a.Email)
+	for end, where := range map[string]string{"\n": "lines 3 to 4", "": "lines 3 to 4", "\n\n": "lines 3 to 5"} {
+		s := open(t, files(t, "email,name\na@example.org,A\nb@example.org,\"B\nc@example.org,C"+end, "", ""))
+		var emails []string
+		var last source.Account
+		for a, err := range s.Accounts(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			emails, last = append(emails, a.Email), a
+		}
+		if len(emails) != 2 || !strings.Contains(last.Refused, "never ends") || !strings.HasSuffix(last.Where, where) {
+			t.Errorf("%v, the last one is %+v", emails, last)
 		}
 	}
-	if len(emails) != 1 || failed == nil || !strings.Contains(failed.Error(), "line 3: the cell that begins there") {
-		t.Errorf("%v, %v", emails, failed)
+	if _, err := csvfile.Open(files(t, "email,\"name\na@example.org,A\n", "", "")); err == nil || !strings.Contains(err.Error(), "never ends") {
+		t.Errorf("a header that never ends: %v", err)
+	}
+}
+
+// Who stands in a row that nobody can read is not known, so nobody in Propusk is taken for them because of an address.
+func TestMembersOfARowThatNeverEndsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := open(t, files(t, "email,name\na@example.org,A\nb@example.org,\"B\nc@example.org,C\n", "email\na@example.org\nb@example.org\nc@example.org\n", "x"))
+	var addresses, refused []string
+	for a, err := range s.Accounts(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, a.Email) // also of the row that is refused, which may have meant them
+	}
+	for m, err := range s.Members(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Refused != "" {
+			refused = append(refused, m.Refused[strings.LastIndex(m.Refused, " ")+1:])
+		}
+	}
+	if diff := cmp.Diff([]string{"a@example.org", "b@example.org"}, addresses); diff != "" {
+		t.Errorf("accounts (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{`"b@example.org"`, `"c@example.org"`}, refused); diff != "" {
+		t.Errorf("refused members (-want +got):\n%s", diff)
+	}
+}
+
+// Old programs keep hashes of many kinds in a column that is called password. None may become the password: whoever has seen the old
+// database could log in with it.
+func TestForeignHashesAreNoPasswords(t *testing.T) {
+	t.Parallel()
+	for _, hash := range []string{
+		"5f4dcc3b5aa765d61d8327deb882cf99", "$P$BTN1ZFg3rTzXpRzDyM6XrJ9JyJ5mBf1", "{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "$6$salt$hash", "sha1$salt$5baa61e4c9b93f3f",
+	} {
+		for a, err := range open(t, files(t, "email,password\na@example.org,"+hash+"\n", "", "")).Accounts(t.Context()) {
+			if err != nil || a.Refused != "" || a.Password != (source.Password{}) || len(a.Odd) != 1 || strings.Contains(a.Odd[0].Part+a.Odd[0].Why, hash) {
+				t.Errorf("%s: %+v, %v", hash, a, err)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -23,7 +22,7 @@ type record struct {
 	count int
 	// first and last are the lines it stands on, from 1.
 	first, last int
-	// fault, when not empty, says why the cells mean nothing.
+	// fault, when not empty, says why the row means nothing. cells are those before it.
 	fault string
 }
 
@@ -50,6 +49,7 @@ const (
 
 	faultLong  = "a cell is longer than 64 KiB"
 	faultUTF8  = "it is not in UTF-8"
+	faultOpen  = "a cell of it begins with a quotation mark and never ends, so that all that follows seems to be in it"
 	faultQuote = `a quotation mark stands inside a cell: a cell with one begins and ends with one, and doubles those within`
 )
 
@@ -149,14 +149,17 @@ func (r *records) readCell() (more bool, err error) {
 	return false, r.end(err)
 }
 
-// readQuoted reads up to the quotation mark that closes the cell.
+// readQuoted reads up to the quotation mark that closes the cell, or to the end of the file: where the mark is missing nobody knows.
 func (r *records) readQuoted() error {
-	opened := r.line
-	for {
+	for last := byte(0); ; {
 		b, err := r.read()
 		switch {
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("line %d: the cell that begins there with a quotation mark never ends", opened)
+			r.fail(faultOpen)
+			if last == '\n' {
+				r.line-- // there is none behind it
+			}
+			return nil
 		case err != nil:
 			return err
 		case b == '\n':
@@ -171,6 +174,7 @@ func (r *records) readQuoted() error {
 			}
 		}
 		r.put(b)
+		last = b
 	}
 }
 
@@ -227,15 +231,6 @@ func (r *records) keep() {
 // fail keeps the first fault of a row.
 func (r *records) fail(fault string) {
 	if r.row.fault == "" {
-		r.row.fault, r.row.cells = fault, nil
+		r.row.fault = fault
 	}
-}
-
-// excerpt quotes text that is no secret, and shortens it.
-func excerpt(text string) string {
-	const most = 60
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most]) + "…"
-	}
-	return fmt.Sprintf("%q", strings.TrimSpace(text))
 }

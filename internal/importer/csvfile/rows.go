@@ -10,6 +10,7 @@ import (
 
 	"github.com/propusk/propusk/internal/email"
 	"github.com/propusk/propusk/internal/importer/source"
+	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -25,6 +26,9 @@ func (s *System) Accounts(ctx context.Context) iter.Seq2[source.Account, error] 
 				yield(source.Account{}, err)
 				return
 			}
+			if row.fault == faultOpen {
+				s.brought = before
+			}
 			if !yield(s.account(row, before), nil) {
 				return
 			}
@@ -35,6 +39,10 @@ func (s *System) Accounts(ctx context.Context) iter.Seq2[source.Account, error] 
 func (s *System) account(row record, before seen) source.Account {
 	a := source.Account{Row: newRow(s.config.Users, row)}
 	if a.Refused = s.users.fault(row); a.Refused != "" {
+		// Whom the row may have meant: a membership of that address is not given to somebody else who has it.
+		if at := s.users["email"]; at < len(row.cells) {
+			a.Email = strings.TrimSpace(row.cells[at])
+		}
 		return a
 	}
 	address, err := email.Parse(s.users.cell(row, "email"))
@@ -42,12 +50,12 @@ func (s *System) account(row record, before seen) source.Account {
 		return source.Account{Row: refuse(a.Row, "its email "+err.Error())}
 	}
 	if before.again(address.Key) {
-		return source.Account{Row: refuse(a.Row, "an earlier line has this address: "+excerpt(address.Typed))}
+		return source.Account{Row: refuse(a.Row, "an earlier line has this address: "+source.Excerpt(address.Typed))}
 	}
 	active, understood := parseActive(s.users.trimmed(row, "active"))
 	if !understood {
-		return source.Account{Row: refuse(a.Row, "whether it is active cannot be read: "+s.users.shown(row, "active")+
-			" is none of true, false, yes, no, 1 and 0")}
+		why := "whether it is active cannot be read: " + s.users.shown(row, "active") + " is none of true, false, yes, no, 1 and 0"
+		return source.Account{Row: refuse(a.Row, why), Email: address.Typed}
 	}
 	a.Key, a.Email, a.Inactive = address.Key, address.Typed, !active
 	a.Name, a.LastName, a.Slug = s.users.trimmed(row, "name"), s.users.trimmed(row, "last_name"), s.users.trimmed(row, "slug")
@@ -74,21 +82,13 @@ func (s *System) password(row record, r *source.Row) source.Password {
 	switch {
 	case hash != "" && plain != "":
 		r.Odd = append(r.Odd, source.Odd{Part: "password", Why: "the row has a password and a hash; the account comes without either"})
-	case looksHashed(plain):
-		r.Odd = append(r.Odd, source.Odd{Part: "password", Why: "it looks like a hash, which belongs in the column password_hash; the account comes without"})
+	case password.LooksHashed(plain):
+		r.Odd = append(r.Odd, source.Odd{Part: "password", Why: "it looks like a hash; those of bcrypt and argon2id belong in the column password_hash, and no other is " +
+			"understood; the account comes without one"})
 	default:
 		return source.Password{Hash: hash, Plain: plain}
 	}
 	return source.Password{}
-}
-
-func looksHashed(password string) bool {
-	for _, prefix := range []string{"$2a$", "$2b$", "$2y$", "$argon2", "$bcrypt", "pbkdf2_", "pbkdf2:", "scrypt:"} {
-		if strings.HasPrefix(strings.TrimSpace(password), prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // Members are the rows of the file of members. Their accounts and communities are told by Name.
@@ -122,6 +122,9 @@ func (s *System) member(row record, before seen) source.Member {
 	if err != nil {
 		return source.Member{Row: refuse(m.Row, "its email "+err.Error())}
 	}
+	if s.brought != nil && !s.brought.has(address.Key) {
+		return source.Member{Row: refuse(m.Row, "the file of users has a cell that never ends, and this address may stand in it: "+source.Excerpt(address.Typed))}
+	}
 	community := s.config.Community
 	if community == "" {
 		community = s.members.trimmed(row, "community")
@@ -132,7 +135,7 @@ func (s *System) member(row record, before seen) source.Member {
 	// An address has no space, so that no two pairs make one key.
 	key := address.Key + " " + community
 	if before.again(key) {
-		return source.Member{Row: refuse(m.Row, fmt.Sprintf("an earlier line has %s in %s", excerpt(address.Typed), excerpt(community)))}
+		return source.Member{Row: refuse(m.Row, fmt.Sprintf("an earlier line has %s in %s", source.Excerpt(address.Typed), source.Excerpt(community)))}
 	}
 	m.Key, m.Account.Name, m.Community.Name = key, address.Typed, community
 	s.roles(row, &m)
@@ -153,7 +156,7 @@ func (s *System) roles(row record, m *source.Member) {
 		if strings.TrimSpace(role) == "" { // a comma too many
 			continue
 		}
-		m.Odd = append(m.Odd, source.Odd{Part: "role " + excerpt(role), Why: "a role is a lower-case letter and up to 31 of a-z, 0-9, _ and -; " +
+		m.Odd = append(m.Odd, source.Odd{Part: "role " + source.Excerpt(strings.TrimSpace(role)), Why: "a role is a lower-case letter and up to 31 of a-z, 0-9, _ and -; " +
 			"a member has at most " + strconv.Itoa(rbac.MaxRoles)})
 	}
 }
@@ -163,7 +166,7 @@ func (l layout) shown(row record, column string) string {
 	if _, secret := l["password"]; secret {
 		return "(not shown, the file has passwords)"
 	}
-	return excerpt(l.trimmed(row, column))
+	return source.Excerpt(l.trimmed(row, column))
 }
 
 // newRow is one without a fault. Its key stands for a row that is refused; an address, which all other keys begin with, has no space.
@@ -187,21 +190,15 @@ func parseActive(text string) (active, understood bool) {
 	return false, false
 }
 
-// maxUnix is the last second that is one: beyond are milliseconds.
-const maxUnix = 1 << 36
-
 // time reads RFC 3339, and seconds since 1970.
 func (l layout) time(row record, column string, r *source.Row) time.Time {
 	text := l.trimmed(row, column)
 	if text == "" {
 		return time.Time{}
 	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil && at.Year() >= 1970 {
-		return at.UTC().Truncate(time.Second)
+	at, understood := source.ParseTime(text, time.RFC3339)
+	if !understood {
+		r.Odd = append(r.Odd, source.Odd{Part: column + " " + l.shown(row, column), Why: "it is neither RFC 3339, such as 2024-02-29T12:00:00Z, nor seconds since 1970"})
 	}
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= 0 && seconds < maxUnix {
-		return time.Unix(seconds, 0).UTC()
-	}
-	r.Odd = append(r.Odd, source.Odd{Part: column + " " + l.shown(row, column), Why: "it is neither RFC 3339, such as 2024-02-29T12:00:00Z, nor seconds since 1970"})
-	return time.Time{}
+	return at
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -45,12 +46,12 @@ func openDatabase(ctx context.Context, from string) (*database, error) {
 }
 
 func connect(from string) (*database, error) {
-	path, isFile := strings.CutPrefix(from, "sqlite:")
-	switch {
-	case isFile:
-		return openSQLite(path)
-	case strings.HasPrefix(from, "postgres://"), strings.HasPrefix(from, "postgresql://"):
-		return openPostgres(from)
+	scheme, rest, _ := strings.Cut(from, ":")
+	switch scheme = strings.ToLower(scheme); {
+	case scheme == "sqlite" && !strings.Contains(rest, "://"): // a URL behind it may hold a password, and errors about files repeat the name
+		return openSQLite(rest)
+	case (scheme == "postgres" || scheme == "postgresql") && strings.HasPrefix(rest, "//"):
+		return openPostgres(scheme + ":" + rest)
 	}
 	return nil, errors.New("the database of Discours must be postgres://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:PATH")
 }
@@ -134,7 +135,10 @@ func (d *database) has(table string) bool { return len(d.tables[table]) > 0 }
 
 func (d *database) hasColumn(table, column string) bool { return d.tables[table][column] }
 
-// columns selects those columns, and NULL for those that are not there. JSON comes as text.
+// maxCell bounds what is read of one cell, in bytes. Nothing of Discours is longer that Propusk would take over.
+const maxCell = 64 << 10
+
+// columns selects those columns, and NULL for those that are not there, and behind them what tooLong says. JSON comes as text.
 func (d *database) columns(table string, names ...string) string {
 	list := make([]string, len(names))
 	for i, name := range names {
@@ -142,16 +146,42 @@ func (d *database) columns(table string, names ...string) string {
 		case !d.hasColumn(table, name):
 			list[i] = `NULL`
 		case name == "settings":
-			list[i] = `CAST(settings AS TEXT)`
+			list[i] = d.bounded(`CAST(settings AS TEXT)`)
 		default:
-			list[i] = quote(name)
+			list[i] = d.bounded(quote(name))
 		}
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(list, ", ") + ", " + d.tooLong(table, names...)
+}
+
+// bounded is the value, or NULL in place of what is too long.
+func (d *database) bounded(value string) string {
+	return `CASE WHEN ` + d.size(value) + ` <= ` + strconv.Itoa(maxCell) + ` THEN ` + value + ` END`
+}
+
+// tooLong is the name of the first of the columns that is too long; NULL when none is.
+func (d *database) tooLong(table string, names ...string) string {
+	cases := ""
+	for _, name := range names {
+		if d.hasColumn(table, name) {
+			cases += ` WHEN ` + d.size(quote(name)) + ` > ` + strconv.Itoa(maxCell) + ` THEN '` + name + `'`
+		}
+	}
+	if cases == "" {
+		return `CAST(NULL AS TEXT)`
+	}
+	return `CASE` + cases + ` END`
+}
+
+func (d *database) size(value string) string {
+	if d.postgres {
+		value = `CAST(` + value + ` AS TEXT)`
+	}
+	return `octet_length(` + value + `)`
 }
 
 // quote is for names that are words of SQL, such as desc. They are all constants of this package.
-func quote(name string) string { return `"` + name + `"` }
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // query reads row by row. No other statement may run meanwhile.
 func (d *database) query(ctx context.Context, text string, args ...any) iter.Seq2[*record, error] {

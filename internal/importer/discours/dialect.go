@@ -1,8 +1,10 @@
 package discours
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -18,7 +20,7 @@ import (
 //   - the name of another role, all of whose list comes on top.
 //
 // Kinds are in capitals and actions are not, so that the first two cannot be taken for each other. "*" stands for one segment, and reaches
-// what it reaches in a policy. What cannot be read in one way only is not read.
+// what it reaches in a policy, but in place of the entity never Propusk's own administration. What cannot be read in one way only is not read.
 type dialect struct {
 	grants    *rbac.Grants
 	catalogue *rbac.Catalogue
@@ -26,7 +28,9 @@ type dialect struct {
 
 // own is what a role says by itself.
 type own struct {
-	permissions []string
+	// set has a bit for each permission, by its place in the catalogue; ruling are those of Propusk's own administration, which only admin has
+	// and nobody inherits.
+	set, ruling big.Int
 	parents     []string
 	everything  bool
 }
@@ -35,31 +39,73 @@ type own struct {
 type reading struct {
 	dialect
 	roles map[string]*own
-	odd   []source.Odd
+	// all is the catalogue, and places are those of the permissions in it.
+	all    []rbac.Permission
+	places map[string]int
+	// met are the lines that were read before: roles say the same again and again.
+	met map[string]line
+	// odd is what was not understood, by role.
+	odd map[string]*doubts
 }
 
-// normalize is the full lists, sorted, each permission concrete, and what was not understood. The roles are read in the order of their ids.
-func (d dialect) normalize(lists map[string][]string) (full map[string][]string, odd []source.Odd) {
-	r := &reading{dialect: d, roles: map[string]*own{}}
+// line is what dialect.permissions says about one.
+type line struct {
+	permissions []string
+	why         string
+}
+
+// normalize is the full lists, sorted, each permission concrete, and what was not understood. The error is that of ctx.
+func (d dialect) normalize(ctx context.Context, lists map[string][]string) (full map[string][]string, odd *doubts, err error) {
+	full, by, err := d.normalizeEach(ctx, lists)
+	odd = &doubts{}
+	for _, role := range slices.Sorted(maps.Keys(by)) {
+		odd.addAll("", by[role])
+	}
+	return full, odd, err
+}
+
+// normalizeEach keeps what was not understood by role.
+func (d dialect) normalizeEach(ctx context.Context, lists map[string][]string) (full map[string][]string, odd map[string]*doubts, err error) {
+	r := &reading{
+		dialect: d, roles: map[string]*own{}, all: d.catalogue.Permissions(), places: map[string]int{}, met: map[string]line{}, odd: map[string]*doubts{},
+	}
+	for i, p := range r.all {
+		r.places[p.String()] = i
+	}
 	for role := range lists {
 		r.roles[role] = &own{}
 	}
 	roles := slices.Sorted(maps.Keys(lists))
 	for _, role := range roles {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		for _, token := range lists[role] {
 			r.read(role, token)
 		}
 	}
-	r.breakCircles(roles)
+	order, err := r.breakCircles(ctx, roles)
+	if err != nil {
+		return nil, nil, err
+	}
 	full = make(map[string][]string, len(roles))
-	for _, role := range roles {
+	for _, role := range order {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		full[role] = r.full(role)
 	}
-	return full, r.odd
+	return full, r.odd, nil
 }
 
 func (r *reading) doubt(role, token, why string) {
-	r.odd = append(r.odd, source.Odd{Part: fmt.Sprintf("role %.100q, permission %.150q", role, token), Why: why})
+	if r.odd[role] == nil {
+		r.odd[role] = &doubts{}
+	}
+	if r.odd[role].count() {
+		return
+	}
+	r.odd[role].doubt(fmt.Sprintf("role %.100q, permission %.150q", role, token), why)
 }
 
 // read takes one line of a role's list.
@@ -71,15 +117,41 @@ func (r *reading) read(role, token string) {
 	case token == rbac.Everything:
 		r.doubt(role, token, "only admin holds everything")
 	case strings.Contains(token, ":"):
-		permissions, why := r.permissions(token)
-		if why != "" {
-			r.doubt(role, token, why)
-		}
-		is.permissions = append(is.permissions, permissions...)
-	case r.roles[token] != nil || r.grants.Has(token):
+		r.permit(role, token)
+	case r.roles[token] != nil:
 		is.parents = append(is.parents, token)
+	case r.grants.Has(token):
+		r.doubt(role, token, "the role has no list here, and permits nothing")
 	default:
 		r.doubt(role, token, "it is neither a permission nor a role")
+	}
+}
+
+// permit gives a role the permissions that a line names. admin holds those of Propusk's administration, whatever its list says.
+func (r *reading) permit(role, token string) {
+	says, met := r.met[token]
+	if !met {
+		says.permissions, says.why = r.permissions(token)
+		r.met[token] = says
+	}
+	if says.why != "" {
+		r.doubt(role, token, says.why)
+		return
+	}
+	is := r.roles[role]
+	var ruling []string
+	for _, p := range says.permissions {
+		switch {
+		case !slices.Contains(administration, p):
+			is.set.SetBit(&is.set, r.places[p], 1)
+		case role == rbac.Admin:
+			is.ruling.SetBit(&is.ruling, r.places[p], 1)
+		default:
+			ruling = append(ruling, p)
+		}
+	}
+	if len(ruling) > 0 {
+		r.doubt(role, token, fmt.Sprintf("in Propusk %s rules over Propusk itself: give it by hand to whom you mean", strings.Join(ruling, ", ")))
 	}
 }
 
@@ -151,7 +223,11 @@ func caseOf(segment string) letters {
 
 func (d dialect) matching(pattern rbac.Pattern) (list []string) {
 	for _, p := range d.catalogue.Permissions() {
-		if pattern.Matches(p, d.catalogue.Class(p)) {
+		class := d.catalogue.Class(p)
+		if slices.Contains(administration, p.String()) {
+			class = rbac.Reserved // whatever the policy says: "*" in place of the entity means content
+		}
+		if pattern.Matches(p, class) {
 			list = append(list, p.String())
 		}
 	}
@@ -159,79 +235,57 @@ func (d dialect) matching(pattern rbac.Pattern) (list []string) {
 }
 
 // breakCircles takes away what roles inherit from those that inherit from them: nobody can say which of the two was meant. Every circle is looked
-// at whole.
-func (r *reading) breakCircles(roles []string) {
-	kept := make([][]string, len(roles))
-	for i, role := range roles {
-		for _, parent := range r.roles[role].parents {
+// at whole. It returns the roles, each after those that it still inherits from.
+func (r *reading) breakCircles(ctx context.Context, roles []string) (order []string, err error) {
+	found, err := findCircles(ctx, roles, r.roles)
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range roles {
+		is := r.roles[role]
+		var kept []string
+		for _, parent := range is.parents {
+			from := r.roles[parent]
 			switch {
-			case r.reaches(parent, role, map[string]bool{}):
+			case found.circle[parent] == found.circle[role]:
 				r.doubt(role, parent, fmt.Sprintf("%s inherits from %s in its turn: roles cannot inherit in a circle", parent, role))
-			case role != rbac.Admin && r.holdsEverything(parent):
+			case from.everything:
 				r.doubt(role, parent, "only admin holds everything")
 			default:
-				kept[i] = append(kept[i], parent)
+				if from.ruling.Sign() != 0 {
+					r.doubt(role, parent, "what admin may do with Propusk itself is not inherited, only the rest")
+				}
+				kept = append(kept, parent)
 			}
 		}
+		is.parents = kept
 	}
-	for i, role := range roles {
-		r.roles[role].parents = kept[i]
-	}
+	return found.done, nil
 }
 
-func (r *reading) reaches(from, to string, met map[string]bool) bool {
-	if from == to {
-		return true
-	}
-	is := r.roles[from]
-	if is == nil || met[from] {
-		return false
-	}
-	met[from] = true
-	return slices.ContainsFunc(is.parents, func(parent string) bool { return r.reaches(parent, to, met) })
-}
-
-func (r *reading) holdsEverything(role string) bool {
-	if is := r.roles[role]; is != nil {
-		return is.everything
-	}
-	return r.grants.All([]string{role})
-}
-
-// full is all that a role permits: its own, and what it inherits.
+// full is all that a role permits: its own, and what it inherits, which is full already.
 func (r *reading) full(role string) []string {
-	set := map[string]bool{}
-	r.collect(role, set, map[string]bool{})
-	resolved, err := r.catalogue.Resolve(slices.Sorted(maps.Keys(set)))
+	is := r.roles[role]
+	for _, parent := range is.parents {
+		is.set.Or(&is.set, &r.roles[parent].set)
+	}
+	is.ruling.Or(&is.ruling, &is.set)
+	var set []string
+	for i, p := range r.all {
+		if is.ruling.Bit(i) == 1 {
+			set = append(set, p.String())
+		}
+	}
+	resolved, err := r.catalogue.Resolve(set)
 	if err != nil {
 		r.doubt(role, "", err.Error())
 		return nil
 	}
 	// Who holds all that there is was meant to hold everything.
-	if all := r.catalogue.Permissions(); role == rbac.Admin && (r.roles[role].everything || len(resolved) == len(all)) {
-		return slices.Concat([]string{rbac.Everything}, texts(all))
+	if role == rbac.Admin && (is.everything || len(resolved) == len(r.all)) {
+		return slices.Concat([]string{rbac.Everything}, texts(r.all))
 	}
 	return texts(resolved)
-}
-
-func (r *reading) collect(role string, set, met map[string]bool) {
-	if met[role] {
-		return
-	}
-	met[role] = true
-	is := r.roles[role]
-	if is == nil {
-		for _, p := range r.grants.Permissions(role) {
-			set[p] = true
-		}
-		return
-	}
-	for _, p := range is.permissions {
-		set[p] = true
-	}
-	for _, parent := range is.parents {
-		r.collect(parent, set, met)
-	}
 }
 
 func texts(permissions []rbac.Permission) []string {
@@ -242,11 +296,15 @@ func texts(permissions []rbac.Permission) []string {
 	return list
 }
 
-// differing are the roles whose lists are not the policy's, by id.
+// differing are the roles whose lists are not the policy's, by id. Where there are lists, a role of the policy that has none permits nothing; of
+// admin nobody can take anything away.
 func (d dialect) differing(lists map[string][]string) (roles []source.Role) {
-	for _, id := range slices.Sorted(maps.Keys(lists)) {
-		if !d.grants.Has(id) || !slices.Equal(lists[id], d.grants.Permissions(id)) {
-			roles = append(roles, source.Role{ID: id, Permissions: lists[id]})
+	ids := slices.Concat(slices.Collect(maps.Keys(lists)), d.grants.Roles())
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		list, is := lists[id]
+		if (is || id != rbac.Admin) && !(d.grants.Has(id) && slices.Equal(list, d.grants.Permissions(id))) {
+			roles = append(roles, source.Role{ID: id, Permissions: list})
 		}
 	}
 	return roles

@@ -248,6 +248,12 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		"no such list":      {From: good, Permissions: filepath.Join(t.TempDir(), "none.json")},
 		"a broken Redis":    {From: good, Permissions: "redis://anna:s3cret%@localhost"},
 		"nobody's Redis":    {From: good, Permissions: "redis://anna:s3cret@127.0.0.1:1"},
+		"capitals":          {From: good, Permissions: "Redis://anna:s3cret@127.0.0.1:1"},
+		"a misspelt Redis":  {From: good, Permissions: "rediss2://anna:s3cret@127.0.0.1:1"},
+		"a space":           {From: good, Permissions: " redis://anna:s3cret@127.0.0.1:1"},
+		"no slashes":        {From: good, Permissions: "redis:anna:s3cret@127.0.0.1:1"},
+		"a capital P":       {From: "Postgres://anna:s3cret@127.0.0.1:1/db"},
+		"two schemes":       {From: "sqlite:postgres://anna:s3cret@127.0.0.1:1/db"},
 		"a parameter wrong": {From: "postgres://anna:s3cret@localhost/db?sslmode=s3cret"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package discours
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -13,13 +14,20 @@ import (
 )
 
 // pair is somebody in a community.
-type pair struct{ community, author int64 }
+type pair struct{ community, author ident }
 
-func (p pair) key() string { return fmt.Sprintf("%d:%d", p.community, p.author) }
+func (p pair) key() string {
+	if p.whole() {
+		return fmt.Sprintf("%v:%v", p.community, p.author)
+	}
+	return "?" + strings.TrimPrefix(fmt.Sprintf("%v:%v", p.community, p.author), "?")
+}
 
-func (p pair) whole() bool { return p.community != 0 && p.author != 0 }
+func (p pair) whole() bool { return p.community.number != 0 && p.author.number != 0 }
 
-func (p pair) String() string { return fmt.Sprintf("community %d, author %d", p.community, p.author) }
+func (p pair) String() string { return fmt.Sprintf("community %v, author %v", p.community, p.author) }
+
+const noPair = "it names no community or no author: both must be whole numbers above 0"
 
 // seat is all that the tables say about a pair.
 type seat struct {
@@ -31,7 +39,9 @@ type seat struct {
 	// old are the roles in the older table.
 	old      []string
 	joinedAt time.Time
-	odd      []source.Odd
+	doubts
+	// refused is why nothing of it can be understood.
+	refused string
 }
 
 // Members implements source.System.
@@ -41,15 +51,27 @@ func (s *system) Members(ctx context.Context) iter.Seq2[source.Member, error] {
 		if text == "" {
 			return
 		}
+		oldCount, err := s.oldRolesCount(ctx)
+		oldCount = oldCount || s.FillOldRoles
+		if err != nil {
+			yield(source.Member{}, err)
+			return
+		}
+		var met keys
+		tell := func(t *seat) bool {
+			m := s.member(t, oldCount)
+			met.once(&m.Row)
+			return yield(m, nil)
+		}
 		var one *seat
 		for r, err := range s.query(ctx, text) {
 			if err != nil {
 				yield(source.Member{}, err)
 				return
 			}
-			p := pair{r.number(0), r.number(1)}
+			p := pair{r.ident(0), r.ident(1)}
 			if one != nil && (one.pair != p || !p.whole()) {
-				if !yield(s.member(one), nil) {
+				if !tell(one) {
 					return
 				}
 				one = nil
@@ -60,23 +82,37 @@ func (s *system) Members(ctx context.Context) iter.Seq2[source.Member, error] {
 			one.add(r)
 		}
 		if one != nil {
-			yield(s.member(one), nil)
+			tell(one)
 		}
 	}
 }
 
+// oldRolesCount reports whether author_role makes members by itself: where nothing newer says who is one. Whoever stands there alone otherwise
+// may have been removed since.
+func (s *system) oldRolesCount(ctx context.Context) (bool, error) {
+	if !s.hasColumn("community_author", "roles") {
+		return true, nil
+	}
+	for _, err := range s.query(ctx, `SELECT 1 FROM community_author LIMIT 1`) {
+		return false, err
+	}
+	return true, nil
+}
+
 // memberText selects the rows of both tables, those about the same pair next to each other: community, author, whether it is of the older
-// table, id, roles, joined_at.
+// table, id, roles, joined_at, what is too long.
 func (s *system) memberText() string {
 	var parts []string
 	if s.has("community_author") {
-		parts = append(parts, `SELECT community_id AS community, author_id AS author, 0 AS old, `+
-			s.orNull("community_author", "id", "BIGINT")+` AS id, `+s.orNull("community_author", "roles", "TEXT")+` AS roles, `+
-			s.orNull("community_author", "joined_at", "BIGINT")+` AS joined_at FROM community_author`)
+		parts = append(parts, `SELECT `+s.bounded(`community_id`)+` AS community, `+s.bounded(`author_id`)+` AS author, 0 AS old, `+
+			s.orNull("community_author", "id")+` AS id, `+s.textOrNull("community_author", "roles")+` AS roles, `+
+			s.orNull("community_author", "joined_at")+` AS joined_at, `+s.tooLong("community_author", "community_id", "author_id", "roles")+
+			` AS long FROM community_author`)
 	}
 	if s.has("author_role") {
-		parts = append(parts, `SELECT community AS community, author AS author, 1 AS old, CAST(NULL AS BIGINT) AS id, CAST(role AS TEXT) AS roles,
-			CAST(NULL AS BIGINT) AS joined_at FROM author_role`)
+		parts = append(parts, `SELECT `+s.bounded(`community`)+` AS community, `+s.bounded(`author`)+` AS author, 1 AS old, NULL AS id, `+
+			s.textOrNull("author_role", "role")+` AS roles, NULL AS joined_at, `+s.tooLong("author_role", "community", "author", "role")+
+			` AS long FROM author_role`)
 	}
 	if len(parts) == 0 {
 		return ""
@@ -88,14 +124,22 @@ func (s *system) memberText() string {
 	return `SELECT * FROM (` + strings.Join(parts, " UNION ALL ") + `) AS said ORDER BY community NULLS FIRST, author NULLS FIRST, old, id, roles COLLATE ` + bytewise
 }
 
-func (s *system) orNull(table, column, kind string) string {
+func (s *system) orNull(table, column string) string {
 	if s.hasColumn(table, column) {
-		return `CAST(` + quote(column) + ` AS ` + kind + `)`
+		return s.bounded(quote(column))
 	}
-	return `CAST(NULL AS ` + kind + `)`
+	return `NULL`
+}
+
+func (s *system) textOrNull(table, column string) string {
+	if s.hasColumn(table, column) {
+		return s.bounded(`CAST(` + quote(column) + ` AS TEXT)`)
+	}
+	return `CAST(NULL AS TEXT)`
 }
 
 func (t *seat) add(r *record) {
+	r.refuseLong(6)
 	switch {
 	case r.number(2) == 1:
 		t.old = append(t.old, strings.TrimSpace(r.text(4)))
@@ -106,10 +150,11 @@ func (t *seat) add(r *record) {
 		for _, token := range bad {
 			r.doubt(fmt.Sprintf("role %.100q", token), "a role must begin with a letter a-z and have at most 32 letters a-z, digits, _ and -")
 		}
-		t.odd = r.odd
+		t.addAll("", &r.doubts)
 	default:
 		t.again(r)
 	}
+	t.refused = cmp.Or(t.refused, r.refused)
 }
 
 // again is about a second row of the same pair, which Discours never reads: the first counts.
@@ -117,33 +162,32 @@ func (t *seat) again(r *record) {
 	roles, bad := rbac.ParseRoles(r.text(4))
 	for _, role := range append(roles, bad...) {
 		if !slices.Contains(t.roles, role) {
-			t.odd = append(t.odd, source.Odd{
-				Part: fmt.Sprintf("role %.100q", role), Why: fmt.Sprintf("it stands in a second row of the same member, %d, and not in the first", r.number(3)),
-			})
+			t.doubt(fmt.Sprintf("role %.100q", role),
+				fmt.Sprintf("it stands in a second row of the same member, %d, and not in the first", r.number(3)))
 		}
 	}
 }
 
 // member is what the pair comes to. The list in community_author wins, where there is one.
-func (s *system) member(t *seat) source.Member {
+func (s *system) member(t *seat, oldCount bool) source.Member {
 	m := source.Member{
-		Row:     source.Row{Key: t.key(), Where: t.where(), Odd: t.odd},
+		Row:     source.Row{Key: t.key(), Where: t.where(), Refused: t.refused},
 		Account: ref(t.author), Community: ref(t.community), Roles: t.roles, JoinedAt: t.joinedAt,
 	}
-	if !t.whole() {
-		m.Refused = "it names no community or no author"
-		return m
-	}
 	switch {
+	case !t.whole():
+		m.Refused = noPair
+	case !t.listed && !oldCount:
+		m.Refused = fmt.Sprintf("only the older table author_role has this member, with the roles %.200q: it was removed since, or never carried over; "+
+			"--old-roles fill takes such members over", strings.Join(t.old, ","))
 	case len(t.roles) > 0 || len(t.old) == 0:
-	case !t.listed || !s.hasColumn("community_author", "roles") || s.FillOldRoles:
+	case oldCount:
 		m.Roles = t.old
 	default:
-		m.Odd = append(m.Odd, source.Odd{
-			Part: fmt.Sprintf("old roles %.200q", strings.Join(t.old, ",")),
-			Why:  "community_author has none for this member: they were taken away, or never carried over; --old-roles fill gives them back",
-		})
+		t.doubt(fmt.Sprintf("old roles %.200q", strings.Join(t.old, ",")),
+			"community_author has none for this member: they were taken away, or never carried over; --old-roles fill gives them back")
 	}
+	m.Odd = t.odd()
 	return m
 }
 

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"github.com/propusk/propusk/internal/importer/source"
 )
 
 // redisPatience bounds every command: a Redis that is frozen must not keep an import waiting for ever.
@@ -76,25 +74,26 @@ func (r *redisLists) of(ctx context.Context, id int64) (given, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, redisPatience)
 	defer cancel()
-	text, err := r.client.Do(ctx, r.client.B().Get().Key(listKey(id)).Build()).AsBytes()
-	if redisError, is := rueidis.IsRedisErr(err); is && !redisError.IsNil() {
-		return doubtful(id, redisError.Error()), nil // such as the wrong type of key
+	text, err := r.client.Do(ctx, r.client.B().Getrange().Key(listKey(id)).Start(0).End(maxLists).Build()).AsBytes()
+	if redisError, is := rueidis.IsRedisErr(err); is {
+		return unreadable(id, redisError.Error()), nil // such as the wrong type of key
 	}
-	if rueidis.IsRedisNil(err) {
-		return given{}, nil
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return given{}, fmt.Errorf("lists of permissions: Redis: %w", err)
+	case len(text) > maxLists:
+		return unreadable(id, fmt.Sprintf("it is longer than %d bytes", maxLists)), nil
+	case len(text) == 0:
+		return unreadable(id, "it is empty, or was deleted meanwhile"), nil
 	}
-	read, err := roleLists(text)
-	if err != nil {
-		return doubtful(id, err.Error()), nil
-	}
-	return given{lists: read}, nil
+	return givenIn(listKey(id), text), nil
 }
 
-func doubtful(id int64, why string) given {
-	return given{odd: []source.Odd{{Part: listKey(id), Why: why}}}
+// maxLists bounds the lists of one community, in bytes.
+const maxLists = 1 << 20
+
+func unreadable(id int64, why string) given {
+	return given{refused: fmt.Sprintf("its lists of permissions, %s, cannot be read: %s", listKey(id), why)}
 }
 
 func (r *redisLists) ids() []int64 { return r.found }

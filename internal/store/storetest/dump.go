@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,12 +85,20 @@ func (d *database) fillSecrets(u []propusk.User) {
 
 func (d *database) fillCommunities(u []propusk.User) propusk.Community {
 	d.t.Helper()
-	c, gone := d.found(1, u[0].ID), d.found(2, u[1].ID)
-	bare := magazine(3, u[2].ID)
+	c, gone, bare := magazine(1, u[0].ID), magazine(2, u[1].ID), magazine(3, u[2].ID)
+	const lists, others = `{"admin":["*"],"author":["shout:create","shout:read"],"reader":["shout:read"]}`, `{"reader":["shout:read"]}`
+	c.Grants, gone.Grants, bare.Grants = sha256.Sum256([]byte(lists)), sha256.Sum256([]byte(lists)), sha256.Sum256([]byte(lists))
 	bare.Name, bare.Description, bare.DefaultRoles, bare.Joining = oddities[3], oddities[1], nil, propusk.JoiningClosed
 	d.update(func(tx store.Tx) (err error) {
-		bare, err = tx.InsertCommunity(bare)
-		return errors.Join(err, tx.KeepGrants(lists(2), []byte(`{"nobody":"has these"}`)))
+		if err := errors.Join(tx.KeepGrants(c.Grants, []byte(lists)), tx.KeepGrants(sha256.Sum256([]byte(others)), []byte(others))); err != nil {
+			return err
+		}
+		for _, made := range []*propusk.Community{&c, &gone, &bare} {
+			if *made, err = tx.InsertCommunity(*made); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	d.join(c, []string{"reader"}, u[0], u[1])
 	d.join(c, []string{"reader", "author"}, u[2])
@@ -330,6 +339,17 @@ var dumps = []dumpStory{
 			}
 			return nil
 		}
+		// twice has the first row of a table a second time, with another value.
+		twice := func(t, c string, value any) []store.DumpRow {
+			i := slices.IndexFunc(rows, func(row store.DumpRow) bool { return row.Table == table(t) })
+			return slices.Insert(change(t, c, value), i, rows[i])
+		}
+		// permissions are lists that have their hash.
+		permissions := func(lists string) []store.DumpRow {
+			hash := sha256.Sum256([]byte(lists))
+			added := store.DumpRow{Table: table("permission_lists"), Values: []any{hash[:], lists}}
+			return slices.Insert(slices.Clone(rows), slices.IndexFunc(rows, func(row store.DumpRow) bool { return row.Table == added.Table }), added)
+		}
 		for name, bad := range map[string][]store.DumpRow{
 			"an account twice":          append([]store.DumpRow{rows[0]}, rows...),
 			"a member of nothing":       change("member", "community_id", int64(99)),
@@ -343,10 +363,31 @@ var dumps = []dumpStory{
 			"a number too large":        change(store.DumpNumbers, store.DumpNumbersLast, int64(1<<31)),
 			"numbers of a stranger":     change(store.DumpNumbers, store.DumpNumbersOf, "session"),
 			"no numbers":                rows[:len(rows)-6],
+			"numbers twice":             append(slices.Clone(rows), rows[len(rows)-1]),
+			"one number six times":      append(slices.Clone(rows[:len(rows)-6]), slices.Repeat(rows[len(rows)-6:len(rows)-5], 6)...),
+			"a number less":             rows[:len(rows)-1],
+			"a member twice":            twice("member", "id", int64(99)),
+			"an address twice":          change("account", "email_key", person(1).EmailKey),
+			"lists of another hash":     change("permission_lists", "lists", `{"admin":["*"]}`),
+			"a hash of other lists":     change("permission_lists", "hash", make([]byte, 32)),
+			"lists that give nothing":   permissions(`{"reader":"shout:read"}`),
+			"an admin of some things":   permissions(`{"admin":["shout:read"]}`),
+			"what is no role":           change("account", "role", "-user"),
+			"a role in capitals":        change("account", "role", "User"),
+			"nobody to be the admin":    change("community", "available_roles", "reader,author"),
+			"an admin by joining":       change("community", "default_roles", "reader,admin"),
+			"a role that is not there":  change("community", "default_roles", "reader,poet"),
+			"an odd available role":     change("community", "available_roles", "reader,admin,-"),
+			"a time before all":         change("account", "created_at", int64(-1)),
+			"a time after all":          change("session", "expires_at", int64(253402300800)),
+			"an odd time that may lack": change("community", "deleted_at", int64(1)<<62),
 			"nothing":                   nil,
 		} {
-			if err := to.load(bad); err == nil {
+			err := to.load(bad)
+			if err == nil {
 				to.t.Errorf("%s is taken", name)
+			} else if !strings.Contains(err.Error(), "not written by propusk export, or changed since") && name != "a zero byte" && name != "no UTF-8" {
+				to.t.Errorf("%s is answered %q, which does not say what to do", name, err)
 			}
 			to.empty(true)
 		}

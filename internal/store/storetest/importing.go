@@ -360,6 +360,47 @@ var imports = []story{
 		same(d, "the next account", d.insert(person(4))[0].ID, first+1)
 	}},
 
+	{"what was rolled back leaves no gap in the numbers", func(d *database) {
+		u := d.people(3)
+		c := d.found(1, u[0].ID)
+		row := func(u propusk.User) store.MemberRow {
+			return store.MemberRow{CommunityID: c.ID, AccountID: u.ID, Roles: []string{"reader"}, JoinedAt: noon}
+		}
+		d.update(func(tx store.Tx) error { return tx.InsertMembers([]store.MemberRow{row(u[0])}) })
+		last := u[2].ID
+		for range 3 {
+			d.refuse(errRefused, func(tx store.Tx) error {
+				numbers, err := tx.InsertUsers([]store.UserRow{person(10), person(11)})
+				d.must(err)
+				same(d, "numbers", numbers, []int64{last + 1, last + 2})
+				d.must(tx.InsertMembers([]store.MemberRow{row(u[2]), row(u[1])}))
+				return errRefused
+			})
+		}
+		d.update(func(tx store.Tx) error {
+			for n := range 2 { // a transaction may ask more than once
+				numbers, err := tx.InsertUsers([]store.UserRow{person(100 + n), person(200 + n)})
+				if err != nil {
+					return err
+				}
+				same(d, "numbers after all", numbers, []int64{last + 1 + 2*int64(n), last + 2 + 2*int64(n)})
+				if err := tx.InsertMembers([]store.MemberRow{row(u[2-n])}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		same(d, "the next account", d.insert(person(300))[0].ID, last+5)
+		d.join(c, nil, d.user(person(300)))
+		var members [][]any
+		for _, row := range d.dumped() {
+			if row.Table == table("member") {
+				members = append(members, []any{row.Values[column("member", "id")], row.Values[column("member", "author_id")]})
+			}
+		}
+		same(d, "memberships", members, [][]any{{int64(1), u[0].ID}, {int64(2), u[2].ID}, {int64(3), u[1].ID}, {int64(4), last + 5}})
+	}},
+
 	{"many who reserve numbers and many who register are never given the same", importBesideRegistrations},
 
 	{"members added at once are counted", func(d *database) {
