@@ -136,7 +136,7 @@ type Pass struct {
 
 // Decide answers whether the pass permits community permission p where it acts, given whose object it is about. To somebody who is no member
 // there, and where there is no such community, the reason is not_member.
-func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
+func (p *Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
 	decision := p.Local.Decide(permission, owner)
 	switch {
 	case p.Community.ID == 0:
@@ -156,7 +156,7 @@ func (p Pass) Decide(permission rbac.Permission, owner rbac.Ownership) rbac.Deci
 
 // May answers whether the pass permits p, in its community or, if p is a permission of the platform, on the platform: the same as Checker's
 // Check about oneself, from what the pass knows.
-func (p Pass) May(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
+func (p *Pass) May(permission rbac.Permission, owner rbac.Ownership) rbac.Decision {
 	switch {
 	case p.Platform.Grants.Knows(permission):
 		return p.Platform.Decide(permission, owner)
@@ -168,19 +168,19 @@ func (p Pass) May(permission rbac.Permission, owner rbac.Ownership) rbac.Decisio
 
 // Anywhere reports whether the pass reaches into every community, because its account is a platform admin's. What it may do there the limit of
 // an API key still bounds.
-func (p Pass) Anywhere() bool { return p.Platform.Grants.All(p.Platform.Roles) }
+func (p *Pass) Anywhere() bool { return p.Platform.Grants.All(p.Platform.Roles) }
 
 // Limited reports whether the pass is of an API key with a list of its own. Such a key has permissions and no roles.
-func (p Pass) Limited() bool { return p.Platform.Limit != nil }
+func (p *Pass) Limited() bool { return p.Platform.Limit != nil }
 
 // Covers reports whether the pass permits acting, where it acts, upon somebody with those roles, or giving them: all that they permit is held.
-func (p Pass) Covers(roles []string) bool { return p.power().Covers(roles) }
+func (p *Pass) Covers(roles []string) bool { return p.power().Covers(roles) }
 
 // Missing returns those of permissions that the pass does not hold where it acts.
-func (p Pass) Missing(permissions []string) []string { return p.power().Missing(permissions) }
+func (p *Pass) Missing(permissions []string) []string { return p.power().Missing(permissions) }
 
 // power is what the pass may act with where it acts: a platform admin has the power of the community's admin.
-func (p Pass) power() Standing {
+func (p *Pass) power() Standing {
 	local := p.Local
 	if p.Anywhere() {
 		local.Roles = []string{rbac.Admin}

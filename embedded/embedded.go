@@ -101,14 +101,7 @@ func (p *Propusk) Handler() http.Handler { return p.handler }
 
 // Inspect implements propusk.Inspector. Unauthenticated: invalid_token, token_expired, session_ended.
 func (p *Propusk) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
-	pass, err := p.access.Inspect(ctx, bearer)
-	if err != nil {
-		return propusk.Pass{}, err
-	}
-	if pass, err = p.access.Visit(ctx, pass, communityID); err != nil {
-		return propusk.Pass{}, err
-	}
-	return pass, nil
+	return p.access.InspectIn(ctx, bearer, communityID)
 }
 
 // As acts with the authority of whoever has the pass, which Inspect made and which, like every pass, is good for one request. Whoever

@@ -28,6 +28,9 @@ type Service struct {
 	Ancestors map[string][]string
 	// DefaultCommunity is where checks are about that name no community; 0 for nowhere.
 	DefaultCommunity int64
+	// Lease, when set, is the right to answer from Memory that the node holds now, or nil.
+	Lease  func() Lease
+	Memory Memory
 	// Mirror, when set, is asked for compiled lists before the database is.
 	Mirror Mirror
 	Log    *slog.Logger
@@ -43,14 +46,11 @@ type Service struct {
 // Inspect tells what the bearer of an access token, or of an API key, may do now. Unauthenticated: invalid_token, token_expired,
 // session_ended.
 func (s *Service) Inspect(ctx context.Context, bearer string) (propusk.Pass, error) {
-	if isAPIKey(bearer) {
-		return s.inspectKey(ctx, bearer)
-	}
-	user, live, err := s.Sessions.Resolve(ctx, bearer)
+	found, err := s.bearer(ctx, bearer)
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	return s.pass(user, live), nil
+	return found.pass, nil
 }
 
 // Operator is the Pass of whoever runs commands on the machine itself.

@@ -179,20 +179,23 @@ func tooManyKeys() error {
 
 func isAPIKey(bearer string) bool { return strings.HasPrefix(bearer, keyPrefix) }
 
-func (s *Service) inspectKey(ctx context.Context, bearer string) (propusk.Pass, error) {
+func (s *Service) showKey(ctx context.Context, bearer string) (shown, error) {
 	secret, err := token.ParseSecret(strings.TrimPrefix(bearer, keyPrefix))
 	if err != nil {
-		return propusk.Pass{}, invalidKey()
+		return shown{}, invalidKey()
 	}
 	key, issuer, err := s.Store.Now(ctx).APIKeyBySecret(secret.Hash())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return propusk.Pass{}, err
+		return shown{}, err
 	}
 	pass, err := s.keyPass(key, issuer, err == nil)
-	if err == nil {
-		s.used.note(key, s.Now())
+	if err != nil {
+		return shown{}, err
 	}
-	return pass, err
+	b := shown{pass: pass, key: &usedKey{APIKey: key}}
+	b.key.noted.Store(key.LastUsed.Unix())
+	s.use(&b, s.Now())
+	return b, nil
 }
 
 func (s *Service) keyAgain(r store.Reader, caller propusk.Pass) (propusk.Pass, error) {
@@ -251,16 +254,13 @@ type usedKeys struct {
 	notes map[string]time.Time
 }
 
-func (u *usedKeys) note(key store.APIKey, now time.Time) {
-	if now.Sub(key.LastUsed) < usedEvery {
-		return
-	}
+func (u *usedKeys) note(id string, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.notes == nil {
 		u.notes = make(map[string]time.Time)
 	}
-	u.notes[key.ID] = now
+	u.notes[id] = now
 }
 
 func (u *usedKeys) take() map[string]time.Time {

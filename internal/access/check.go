@@ -3,7 +3,6 @@ package access
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -75,7 +74,10 @@ func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []pro
 	if len(faults) > 0 {
 		return nil, &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: faults}
 	}
-	l := looker{s: s, ctx: ctx, r: s.Store.Now(ctx), caller: caller, people: map[string]propusk.Pass{}, places: map[visit]propusk.Pass{}}
+	l := looker{s: s, ctx: ctx, caller: caller}
+	if len(questions) > 1 {
+		l.people, l.places = map[string]propusk.Pass{}, map[visit]propusk.Pass{}
+	}
 	for i, q := range questions {
 		if err := l.fill(&found[i], q); err != nil {
 			return nil, err
@@ -107,11 +109,10 @@ func (s *Service) read(q propusk.Question) (f finding, bad []propusk.FieldError)
 // isUUID takes the plain form only; the parser knows others.
 func isUUID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
 
-// looker answers the questions of one call.
+// looker answers the questions of one call. Of several it looks each thing up once.
 type looker struct {
 	s      *Service
 	ctx    context.Context
-	r      store.Reader
 	caller propusk.Pass
 	people map[string]propusk.Pass
 	places map[visit]propusk.Pass
@@ -157,12 +158,14 @@ func (l *looker) person(userID string) (propusk.Pass, error) {
 	if pass, known := l.people[userID]; known {
 		return pass, nil
 	}
-	user, err := l.r.UserByUserID(userID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	user, err := l.s.whoIs(l.ctx, userID)
+	if err != nil {
 		return propusk.Pass{}, err
 	}
 	pass := l.s.pass(user, propusk.Session{})
-	l.people[userID] = pass
+	if l.people != nil {
+		l.people[userID] = pass
+	}
 	return pass, nil
 }
 
@@ -179,14 +182,17 @@ func (l *looker) placed(pass propusk.Pass, community int64) (propusk.Pass, error
 		return placed, nil
 	}
 	pass.Named = true
-	placed, err := l.s.place(l.r, pass, community, l.s.mirrored(l.ctx, community))
-	if propusk.KindOf(err) == propusk.NotFound {
-		placed, err = pass, nil
+	found, err := l.s.stand(l.ctx, &pass.User, community)
+	switch {
+	case err == nil:
+		found.put(&pass)
+	case propusk.KindOf(err) != propusk.NotFound:
+		return propusk.Pass{}, err
 	}
-	if err == nil {
-		l.places[key] = placed
+	if l.places != nil {
+		l.places[key] = pass
 	}
-	return placed, err
+	return pass, nil
 }
 
 func (s *Service) mirrored(ctx context.Context, community int64) func(store.GrantsHash) []byte {
@@ -199,14 +205,40 @@ func (s *Service) mirrored(ctx context.Context, community int64) func(store.Gran
 // Visit is the pass of the caller in a community, or in the default one where none is named. A community that does not exist, or that the
 // caller is not in, is none; only platform admins enter every one.
 func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int64) (propusk.Pass, error) {
-	caller = nowhere(caller)
+	me := nowhere(caller)
+	if err := s.visit(ctx, &me, community); err != nil {
+		return propusk.Pass{}, err
+	}
+	return me, nil
+}
+
+// InspectIn is Inspect and Visit in one.
+func (s *Service) InspectIn(ctx context.Context, bearer string, community int64) (propusk.Pass, error) {
+	found, err := s.bearer(ctx, bearer)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	me := found.pass
+	if err := s.visit(ctx, &me, community); err != nil {
+		return propusk.Pass{}, err
+	}
+	return me, nil
+}
+
+func (s *Service) visit(ctx context.Context, me *propusk.Pass, community int64) error {
 	if community = cmp.Or(community, s.DefaultCommunity); community == 0 {
-		return caller, nil
+		return nil
 	}
-	caller.Named = true
-	placed, err := s.place(s.Store.Now(ctx), caller, community, s.mirrored(ctx, community))
-	if propusk.KindOf(err) == propusk.NotFound || (err == nil && !placed.Member && !placed.Anywhere()) {
-		return caller, nil
+	me.Named = true
+	found, err := s.stand(ctx, &me.User, community)
+	if err != nil {
+		if propusk.KindOf(err) == propusk.NotFound {
+			return nil
+		}
+		return err
 	}
-	return placed, err
+	if found.member || me.Anywhere() {
+		found.put(me)
+	}
+	return nil
 }

@@ -27,7 +27,12 @@ func (s *Service) Enter(r store.Reader, caller propusk.Pass, communityID int64) 
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	return s.place(r, me, communityID, nil)
+	found, err := s.place(r, me.User, communityID, nil)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	found.put(&me)
+	return me, nil
 }
 
 // Inside is Enter for what only members of a community, and platform admins, may know of. To everybody else the community does not exist.
@@ -55,29 +60,28 @@ func UnknownCommunity() error {
 	}
 }
 
-// place puts a pass into a community. mirrored, when set, may know the compiled lists.
-func (s *Service) place(r store.Reader, me propusk.Pass, communityID int64, mirrored func(store.GrantsHash) []byte) (propusk.Pass, error) {
-	found, err := r.Place(communityID, me.User.ID)
+// place reads what somebody is in a community. mirrored, when set, may know the compiled lists.
+func (s *Service) place(r store.Reader, user propusk.User, communityID int64, mirrored func(store.GrantsHash) []byte) (placed, error) {
+	found, err := r.Place(communityID, user.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return propusk.Pass{}, UnknownCommunity()
+		return placed{}, UnknownCommunity()
 	}
 	if err != nil {
-		return propusk.Pass{}, err
+		return placed{}, err
 	}
 	grants, err := s.compiled(r, found.Community, mirrored)
 	if errors.Is(err, store.ErrNotFound) { // replaced since, and swept
-		if found, err = r.Place(communityID, me.User.ID); err == nil {
+		if found, err = r.Place(communityID, user.ID); err == nil {
 			grants, err = s.compiled(r, found.Community, nil)
 		}
 	}
 	if err != nil {
-		return propusk.Pass{}, err
+		return placed{}, err
 	}
-	s.report(found, grants, me.User)
-	me.Named, me.Community, me.Member = true, found.Community, found.Member
-	me.Local = propusk.Standing{Roles: found.Roles, Grants: grants, Limit: me.Platform.Limit}
-	me.Ranks = s.ranks(grants, found.Roles)
-	return me, nil
+	s.report(found, grants, user)
+	return placed{
+		ground: &ground{found.Community, grants}, member: found.Member, roles: found.Roles, ranks: s.ranks(grants, found.Roles),
+	}, nil
 }
 
 // ranks are roles and all that they inherit by the policy. A role that there is not is none.

@@ -4,9 +4,11 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
+	"strconv"
 	"time"
 
 	"github.com/propusk/propusk"
@@ -15,17 +17,21 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/lease"
+	"github.com/propusk/propusk/internal/memory"
 	"github.com/propusk/propusk/internal/mirror"
 	"github.com/propusk/propusk/internal/password"
 	"github.com/propusk/propusk/internal/session"
 	"github.com/propusk/propusk/internal/sqlstore"
+	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/throttle"
 	"github.com/propusk/propusk/internal/token"
 )
 
 // App is the services over one database.
 type App struct {
-	Store       *sqlstore.Store
+	// Store is the database as services see it: what they change, everybody who remembers it forgets before they are told.
+	Store       store.Store
 	Hasher      *password.Hasher
 	Accounts    *account.Service
 	Sessions    *session.Service
@@ -36,6 +42,10 @@ type App struct {
 	Audit       *audit.Trail
 	// Mirror is nil where no Redis was named.
 	Mirror *mirror.Mirror
+	// Node holds the right to remember, once Start was called.
+	Node *lease.Node
+
+	database *sqlstore.Store
 }
 
 // Open opens the database, brings its schema up to date and wires the services. Nothing runs in the background yet.
@@ -61,7 +71,24 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, err
 	}
-	return wire(c, log, db, hasher, rules, lists), nil
+	changes := &memory.Memory{}
+	node, err := lease.New(ctx, lease.Config{Database: db, Memory: things{changes}, Name: nodeName(), Log: log, Now: time.Now})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	a := wire(c, log, node.Store(), hasher, rules, lists)
+	a.Node, a.database = node, db
+	a.remember(c, changes)
+	return a, nil
+}
+
+// nodeName is what people call this process.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return host + ":" + strconv.Itoa(os.Getpid())
 }
 
 func openMirror(url string, log *slog.Logger) (*mirror.Mirror, error) {
@@ -71,7 +98,7 @@ func openMirror(url string, log *slog.Logger) (*mirror.Mirror, error) {
 	return mirror.Open(url, log)
 }
 
-func wire(c *config.Config, log *slog.Logger, db *sqlstore.Store, hasher *password.Hasher, r rules, lists *mirror.Mirror) *App {
+func wire(c *config.Config, log *slog.Logger, db store.Store, hasher *password.Hasher, r rules, lists *mirror.Mirror) *App {
 	keys := &session.Keys{
 		Store: db, Tokens: token.Config{Issuer: c.Issuer, Audience: c.Issuer, Leeway: token.DefaultLeeway},
 		Now: time.Now, Random: rand.Reader,

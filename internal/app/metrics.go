@@ -25,11 +25,18 @@ func (a *App) metrics() *rest.Metrics {
 		gauge("propusk_hashing_slots_busy", "Passwords being hashed now.", func() float64 { return float64(a.Hasher.Stats().Busy) }),
 		gauge("propusk_hashing_waiting", "Callers waiting for a hashing slot.", func() float64 { return float64(a.Hasher.Stats().Waiting) }),
 		counter("propusk_hashing_refused_total", "Callers turned away because too many were waiting.", func() uint64 { return a.Hasher.Stats().Refused }),
-		gauge("propusk_sql_connections_in_use", "Connections of the SQL pool in use.", func() float64 { return float64(a.Store.Stats().Pool.InUse) }),
-		gauge("propusk_sql_connections_open", "Open connections of the SQL pool.", func() float64 { return float64(a.Store.Stats().Pool.OpenConnections) }),
-		counter("propusk_sql_waits_total", "Times that somebody waited for a connection.", func() uint64 { return uint64(a.Store.Stats().Pool.WaitCount) }),
-		counter("propusk_sql_commits_total", "Committed transactions.", func() uint64 { return a.Store.Stats().Commits }),
-		counter("propusk_sql_updates_total", "Changes that those transactions held.", func() uint64 { return a.Store.Stats().Updates }),
+		gauge("propusk_sql_connections_in_use", "Connections of the SQL pool in use.", func() float64 { return float64(a.database.Stats().Pool.InUse) }),
+		gauge("propusk_sql_connections_open", "Open connections of the SQL pool.", func() float64 { return float64(a.database.Stats().Pool.OpenConnections) }),
+		counter("propusk_sql_waits_total", "Times that somebody waited for a connection.", func() uint64 { return uint64(a.database.Stats().Pool.WaitCount) }),
+		counter("propusk_sql_commits_total", "Committed transactions.", func() uint64 { return a.database.Stats().Commits }),
+		counter("propusk_sql_updates_total", "Changes that those transactions held.", func() uint64 { return a.database.Stats().Updates }),
+		gauge("propusk_lease_held", "1 while answers may come from memory.", func() float64 { return number(a.Node.Stats().Held) }),
+		counter("propusk_lease_renewals_total", "Times that the right to answer from memory was renewed.", func() uint64 { return uint64(a.Node.Stats().Renewals) }),
+		counter("propusk_lease_changes_acknowledged_total", "Changes that all other nodes have seen in time.", func() uint64 { return uint64(a.Node.Stats().Acknowledged) }),
+		counter("propusk_lease_changes_expired_total", "Changes that waited for a node that does not answer.", func() uint64 { return uint64(a.Node.Stats().Expired) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "propusk_lease_wait_seconds_total", Help: "Time that changes waited after their commit.",
+		}, func() float64 { return a.Node.Stats().Waited.Seconds() }),
 		gauge("propusk_sessions", "Sessions in the database; -1 when it could not be read.", a.countSessions),
 	}
 	if a.Mirror != nil {
@@ -50,4 +57,11 @@ func (a *App) countSessions() float64 {
 		return -1
 	}
 	return float64(n)
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -29,6 +29,9 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
+// leasePatience is how long a start waits for the right to answer from memory; without it requests are answered all the same.
+const leasePatience = time.Second
+
 // owaspMemoryKiB is the least memory among the Argon2id settings that the OWASP Password Storage Cheat Sheet lists.
 const owaspMemoryKiB = 7168
 
@@ -89,6 +92,7 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 		servers[newServer(log, mux)] = apart
 	}
 	defer a.Start(ctx)()
+	a.Node.Await(ctx, leasePatience)
 
 	failed := make(chan error, len(servers))
 	for server, on := range servers {
@@ -126,7 +130,7 @@ func (a *App) Start(ctx context.Context) (stop func()) {
 
 // background is what goes on beside requests, until its context ends.
 func (a *App) background() []func(context.Context) {
-	runs := []func(context.Context){a.Sessions.Run, a.Access.Run, a.Communities.Run}
+	runs := []func(context.Context){a.Node.Run, a.Sessions.Run, a.Access.Run, a.Communities.Run}
 	if a.Mirror != nil {
 		runs = append(runs, func(ctx context.Context) { a.Mirror.Run(ctx, grantsSource{a.Store}) })
 	}
@@ -157,7 +161,7 @@ func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 	proxies, err := config.Networks(c.TrustedProxies)
 	door := &rest.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
-		Ready: a.Store.Ready, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
+		Ready: a.Store.Ready, Remembers: func() bool { return a.Node.Current().Holds() }, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
 		ShowMetrics: c.MetricsListen == "", GraphiQL: c.GraphQLIntrospection.On(),
 	}
 	door.GraphQL = (&graph.Door{

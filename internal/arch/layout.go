@@ -7,7 +7,7 @@ package arch
 // embedded, propusktest, cmd → app. An arrow points from what is imported to who imports it.
 func Layout() Map {
 	core := []string{"rbac", "."}
-	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle"}
+	helpers := []string{"internal/email", "internal/field", "internal/password", "internal/token", "internal/throttle", "internal/memory"}
 	ports := []string{"internal/store", "internal/importer/source"}
 	inside := list(core, ports, helpers, "internal/audit")
 	services := []string{"internal/session", "internal/access", "internal/account", "internal/community", "internal/importer", "internal/gen", "internal/transfer"}
@@ -38,6 +38,7 @@ func Layout() Map {
 			{Dir: "internal/asset", Group: Helper},
 			{Dir: "internal/email", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/text"}},
 			{Dir: "internal/field", Group: Helper, Imports: []string{"."}, Modules: []string{"github.com/gosimple/slug", "golang.org/x/text"}},
+			{Dir: "internal/memory", Group: Helper},
 			{Dir: "internal/password", Group: Helper, Imports: []string{"."}, Modules: []string{"golang.org/x/crypto", "golang.org/x/text"}},
 			{
 				Dir: "internal/token", Group: Helper, Imports: []string{"."},

@@ -70,8 +70,12 @@ func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mo
 	if err := s.Store.View(ctx, func(r store.Reader) error { return b.plan(ctx, r, caller, id, rows) }); err != nil {
 		return nil, err
 	}
-	if err := b.refusal(); err != nil || len(b.rows) == 0 {
+	if err := b.refusal(); err != nil {
 		return b.results, err
+	}
+	if len(b.rows) == 0 {
+		// Whoever made it so may not have waited yet until every node knows.
+		return b.results, s.Store.Update(ctx, func(store.Tx) error { return nil })
 	}
 	bulkID, err := b.stage(ctx)
 	if err == nil {

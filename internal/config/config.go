@@ -41,6 +41,9 @@ type Config struct {
 	// TokenLifetime, SessionIdle and SessionAbsolute limit a login in time.
 	TokenLifetime, SessionIdle, SessionAbsolute time.Duration
 
+	// Memory (MiB) bounds what is remembered of the database; 0 remembers nothing.
+	Memory int
+
 	// PasswordMinLength is in characters.
 	PasswordMinLength int
 	// PasswordBlocklist refuses common passwords.
@@ -131,6 +134,7 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		choice(fs, &c.Registration, "registration", "may people make accounts by themselves?", "open", "closed")
 		fs.StringVar(&c.Redis, "redis", "", "`URL` of a Redis that is kept to hold every community's lists of permissions: redis://HOST:6379, rediss://…")
 		fs.Int64Var(&c.DefaultCommunity, "default-community", 0, "`ID` of the community that checks without one are about; 0 for none")
+		fs.IntVar(&c.Memory, "memory", 64, "`MIB` of memory for what was read from the database and has not changed since; 0 reads it again each time")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
 		fs.DurationVar(&c.SessionIdle, "session-idle", 7*24*time.Hour, "a session not used for that long ends")
 		fs.DurationVar(&c.SessionAbsolute, "session-absolute", 30*24*time.Hour, "a session ends that long after login, whatever happens")
@@ -263,6 +267,7 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		{"redis", c.Redis == "" || strings.HasPrefix(c.Redis, "redis://") || strings.HasPrefix(c.Redis, "rediss://"), "must be redis://HOST:PORT or rediss://HOST:PORT"},
 		{"default-community", c.DefaultCommunity >= 0, "must be the id of a community, or 0"},
 		{"admin-email", (c.AdminEmail == "") == (c.AdminPassword == ""), "and admin-password must be set together"},
+		{"memory", c.Memory >= 0 && c.Memory <= 1<<20, "must be between 0 and 1048576 MiB"},
 		{"secret-key", c.SecretKey == "" || len(c.SecretKey) >= 32, "must have at least 32 bytes: make one with openssl rand -base64 32"},
 		{"issuer", c.Issuer != "" && len(c.Issuer) <= 200, "must have 1 to 200 bytes"},
 		{"token-lifetime", c.TokenLifetime >= time.Minute && c.TokenLifetime <= 24*time.Hour, "must be from 1m to 24h"},

@@ -15,6 +15,12 @@ type Health struct {
 	Status string `json:"status" enum:"ok"`
 }
 
+// Readiness is more of it.
+type Readiness struct {
+	Health
+	Remembers bool `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
+}
+
 const readyWithin = time.Second
 
 func (d *Door) health(api huma.API) {
@@ -22,14 +28,14 @@ func (d *Door) health(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/healthz", "healthz", "Is the process alive?", tag),
 		answer(d, func(context.Context, propusk.Pass, *none) (Health, error) { return Health{"ok"}, nil }))
 	huma.Register(api, operation(http.MethodGet, "/readyz", "readyz", "Can it serve requests now?", tag),
-		answer(d, func(ctx context.Context, _ propusk.Pass, _ *none) (Health, error) {
+		answer(d, func(ctx context.Context, _ propusk.Pass, _ *none) (Readiness, error) {
 			ctx, cancel := context.WithTimeout(ctx, readyWithin)
 			defer cancel()
 			if err := d.Ready(ctx); err != nil {
-				return Health{}, &propusk.Error{
+				return Readiness{}, &propusk.Error{
 					Kind: propusk.Unavailable, Code: "not_ready", Message: "the database does not answer", RetryAfter: time.Second, Cause: err,
 				}
 			}
-			return Health{"ok"}, nil
+			return Readiness{Health{"ok"}, d.Remembers != nil && d.Remembers()}, nil
 		}))
 }

@@ -192,7 +192,7 @@ func TestRefreshRacingLogoutAllLeavesNothingAlive(t *testing.T) {
 	w := newWorld(t)
 	for range 50 {
 		in := w.login(t)
-		user, live, err := w.Resolve(t.Context(), in.Access)
+		user, live, err := w.resolve(t, in.Access)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestKeysAreRotatedWhileNodesRun(t *testing.T) {
 	if err := elsewhere.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := fresh.Resolve(t.Context(), after.Access); err != nil {
+	if _, err := fresh.Resolve(t.Context(), after.Access); err != nil {
 		t.Errorf("on another node: %v", err)
 	}
 	if jwks, err := w.Keys.JWKS(t.Context()); err != nil || strings.Count(string(jwks), `"kid"`) != 2 || !strings.Contains(string(jwks), rotated.KeyID) {
@@ -310,7 +310,7 @@ func TestNoDeedWithoutItsEntry(t *testing.T) {
 	if _, err := w.refresh(t, in.Refresh); err == nil {
 		t.Error("a refresh was taken")
 	}
-	user, live, err := w.Resolve(t.Context(), in.Access)
+	user, live, err := w.resolve(t, in.Access)
 	if err != nil {
 		t.Fatal(err)
 	}

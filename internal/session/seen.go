@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -28,16 +27,13 @@ type seen struct {
 	notes map[string]time.Time
 }
 
-func (s *seen) note(session propusk.Session, now time.Time) {
-	if now.Sub(session.LastSeen) < seenEvery {
-		return
-	}
+func (s *seen) note(id string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.notes == nil {
 		s.notes = make(map[string]time.Time)
 	}
-	s.notes[session.ID] = now
+	s.notes[id] = now
 }
 
 func (s *seen) take() []store.Seen {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -227,31 +228,57 @@ func (s *Service) sign(ring *token.Keyring, user propusk.User, session propusk.S
 	return Tokens{Access: access, ExpiresIn: life, Refresh: refresh.encode(), User: user}, nil
 }
 
+// Opened is a session that an access token opened: who it is, and until when that is so. It may be remembered for as long as neither account nor
+// session change.
+type Opened struct {
+	User    propusk.User
+	Session propusk.Session
+	// expires is when the token does, leeway included.
+	expires time.Time
+	// used is when the use was noted last, in Unix seconds.
+	used atomic.Int64
+}
+
 // Resolve tells who holds the access token and in which session: signature and time of the token, the session's row, its limits of
 // time, and that the account is active are all checked now. Unauthenticated: invalid_token, token_expired, session_ended.
-func (s *Service) Resolve(ctx context.Context, access string) (propusk.User, propusk.Session, error) {
+func (s *Service) Resolve(ctx context.Context, access string) (*Opened, error) {
 	now := s.Now()
 	claims, err := s.Keys.verify(ctx, access, now)
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return propusk.User{}, propusk.Session{}, notSignedIn("token_expired", "the access token has expired: refresh it or log in again")
+		return nil, notSignedIn("token_expired", "the access token has expired: refresh it or log in again")
 	case err != nil && !errors.Is(err, token.ErrInvalid):
-		return propusk.User{}, propusk.Session{}, err
+		return nil, err
 	case err != nil:
-		return propusk.User{}, propusk.Session{}, notSignedIn("invalid_token", "the access token is not valid: log in to get one")
+		return nil, notSignedIn("invalid_token", "the access token is not valid: log in to get one")
 	}
 	session, user, err := s.Store.Now(ctx).SessionBySecret(claims.SessionSecret.Hash(), s.Keys.kept(claims))
 	if errors.Is(err, store.ErrNotFound) {
-		return propusk.User{}, propusk.Session{}, ended()
+		return nil, ended()
 	}
 	if err != nil {
-		return propusk.User{}, propusk.Session{}, err
+		return nil, err
 	}
 	if user.UserID != claims.UserID.String() || !s.live(session, user, now) {
-		return propusk.User{}, propusk.Session{}, ended()
+		return nil, ended()
 	}
-	s.seen.note(session, now)
-	return user, session, nil
+	o := &Opened{User: user, Session: session, expires: claims.Expires.Add(s.Keys.Tokens.Leeway)}
+	o.used.Store(session.LastSeen.Unix())
+	s.Use(o, now)
+	return o, nil
+}
+
+// Use reports whether the limits of time still let the session be used, and notes that it was. What was opened a while ago may have been used
+// elsewhere since: when Use says no, Resolve knows.
+func (s *Service) Use(o *Opened, now time.Time) bool {
+	last := time.Unix(o.used.Load(), 0)
+	if !now.Before(o.expires) || !now.Before(o.Session.ExpiresAt) || now.Sub(last) >= s.Limits.Idle {
+		return false
+	}
+	if now.Sub(last) >= seenEvery && o.used.CompareAndSwap(last.Unix(), now.Unix()) {
+		s.seen.note(o.Session.ID, now)
+	}
+	return true
 }
 
 // Again resolves a session that was resolved earlier in this request, inside the transaction that is about to act upon it.

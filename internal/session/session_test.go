@@ -32,6 +32,15 @@ type world struct {
 
 const secretWord = "a perfectly ordinary sentence"
 
+// resolve is Resolve, taken apart.
+func (w *world) resolve(t *testing.T, access string) (propusk.User, propusk.Session, error) {
+	opened, err := w.Resolve(t.Context(), access)
+	if err != nil {
+		return propusk.User{}, propusk.Session{}, err
+	}
+	return opened.User, opened.Session, nil
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "propusk.db")}
@@ -104,7 +113,7 @@ func (w *world) login(t *testing.T) session.Tokens {
 // use resolves the token and lets the background work catch up.
 func (w *world) use(t *testing.T, access string) error {
 	t.Helper()
-	_, _, err := w.Resolve(t.Context(), access)
+	_, err := w.Resolve(t.Context(), access)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w.Run(ctx)
@@ -178,7 +187,7 @@ func TestLastSeenIsWrittenAtMostOnceAMinute(t *testing.T) {
 	w := newWorld(t)
 	in := w.login(t)
 	seen := func() time.Time {
-		_, s, err := w.Resolve(t.Context(), in.Access)
+		_, s, err := w.resolve(t, in.Access)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +233,7 @@ func TestNothingInTheDatabaseOpensASession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	in := w.login(t)
-	user, live, err := w.Resolve(t.Context(), in.Access)
+	user, live, err := w.resolve(t, in.Access)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +321,7 @@ func TestSessionsThatAreOverAreRemoved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	old := w.login(t)
-	_, live, err := w.Resolve(t.Context(), old.Access)
+	_, live, err := w.resolve(t, old.Access)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +335,7 @@ func TestSessionsThatAreOverAreRemoved(t *testing.T) {
 func TestDeviceIsKeptPrintable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, live, err := w.Resolve(t.Context(), w.login(t).Access)
+	_, live, err := w.resolve(t, w.login(t).Access)
 	if err != nil || live.Device != "abrowser" || live.Address != "192.0.2.7" {
 		t.Errorf("device %q, address %q, %v", live.Device, live.Address, err)
 	}

@@ -377,6 +377,10 @@ func (r Restoration) endSessions(ctx context.Context, path string) (done Restore
 		if done.APIKeys, err = one(t.reader, value[int], `SELECT count(*) FROM api_key`); err != nil {
 			return err
 		}
+		// Whoever remembered something of the file that was copied does not read this one.
+		if _, err = t.exec(`DELETE FROM cache_node`); err != nil {
+			return err
+		}
 		if done.Sessions, err = t.exec(`DELETE FROM session`); err != nil {
 			return err
 		}

@@ -215,29 +215,35 @@ func (t tx) ApplyBulk(bulkID int64, at time.Time) (int, error) {
 		) AS unchanged`, bulkID, b.community)); err != nil {
 		return 0, err
 	}
-	_, err = t.exec(`
-		UPDATE community_author SET roles = bulk_row.after_roles FROM bulk_row
-		WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND bulk_row.after_roles IS DISTINCT FROM bulk_row.before_roles
-			AND community_author.community_id = $2 AND community_author.author_id = bulk_row.author_id`, bulkID, b.community)
-	if err != nil {
-		return 0, err
-	}
-	if err := t.expect(b.all - b.members)(t.exec(`
-		INSERT INTO community_author (community_id, author_id, roles, joined_at)
-		SELECT $2, author_id, after_roles, $3 FROM bulk_row WHERE bulk_id = $1 AND member = FALSE ORDER BY author_id
-		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, b.community, at.Unix())); err != nil {
+	if err := t.changingMembers(b.all, func() error { return t.applyMembers(bulkID, b, at) }, b.community); err != nil {
 		return 0, err
 	}
 	return b.all, t.applyRest(bulkID, b)
 }
 
+// applyMembers is what a bulk does to memberships.
+func (t tx) applyMembers(bulkID int64, b bulk, at time.Time) error {
+	_, err := t.exec(`
+		UPDATE community_author SET roles = bulk_row.after_roles FROM bulk_row
+		WHERE bulk_row.bulk_id = $1 AND bulk_row.member = TRUE AND bulk_row.after_roles IS DISTINCT FROM bulk_row.before_roles
+			AND community_author.community_id = $2 AND community_author.author_id = bulk_row.author_id`, bulkID, b.community)
+	if err != nil {
+		return err
+	}
+	return t.expect(b.all - b.members)(t.exec(`
+		INSERT INTO community_author (community_id, author_id, roles, joined_at)
+		SELECT $2, author_id, after_roles, $3 FROM bulk_row WHERE bulk_id = $1 AND member = FALSE ORDER BY author_id
+		ON CONFLICT (community_id, author_id) DO NOTHING`, bulkID, b.community, at.Unix()))
+}
+
 // applyRest is what of a bulk few accounts have.
 func (t tx) applyRest(bulkID int64, b bulk) error {
 	if b.admins > 0 {
-		// Whoever deletes an account meanwhile has looked at the communities in which it was an admin. No row is listed by this pattern.
+		// Whoever deletes an account meanwhile has looked at the communities in which it was an admin. No row is listed by this pattern, and
+		// no change of that column is logged.
 		const admin = `',' || coalesce(%s, '') || ',' LIKE '%%,` + rbac.Admin + `,%%'`
 		_, err := t.exec(`
-			UPDATE author SET is_active = is_active WHERE id IN (
+			UPDATE author SET last_seen = last_seen WHERE id IN (
 				SELECT author_id FROM bulk_row WHERE bulk_id = $1 AND `+fmt.Sprintf(admin, "after_roles")+` AND NOT `+fmt.Sprintf(admin, "before_roles")+`)`,
 			bulkID)
 		if err != nil {

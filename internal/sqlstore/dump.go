@@ -269,13 +269,16 @@ func (s *Store) Load(ctx context.Context, rows func(add func(store.DumpRow) erro
 			return l.spoil(store.ErrNotEmpty)
 		}
 		begun = true
-		if err := rows(l.add); err != nil {
+		err = l.quietly(l.tx, []store.Change{{Kind: store.ChangedAll}}, func() error {
+			if err := rows(l.add); err != nil {
+				return err
+			}
+			return l.finish()
+		})
+		if err != nil {
 			if propusk.KindOf(err) == propusk.Invalid {
 				verdict = err
 			}
-			return err
-		}
-		if err := l.finish(); err != nil {
 			return err
 		}
 		return loaded()

@@ -164,11 +164,13 @@ func (t tx) InsertMembers(members []store.MemberRow) error {
 		totals[m.CommunityID]++
 		lists[communityList{m.CommunityID, countedAs(roles)}]++
 	}
-	err = t.insertRows(t, insertion{
-		into:  `community_author (community_id, author_id, roles, joined_at, id)`,
-		kinds: []string{`bigint`, `bigint`, `text`, `bigint`, `bigint`},
-	}, rows)
-	if err != nil {
+	insert := func() error {
+		return t.insertRows(t, insertion{
+			into:  `community_author (community_id, author_id, roles, joined_at, id)`,
+			kinds: []string{`bigint`, `bigint`, `text`, `bigint`, `bigint`},
+		}, rows)
+	}
+	if err := t.changingMembers(len(members), insert, slices.Sorted(maps.Keys(totals))...); err != nil {
 		return err
 	}
 	return t.countInserted(totals, lists)

@@ -289,7 +289,11 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int
 				return 0, err
 			}
 		}
-		moved, err := t.replaceText(communityID, l.text, list)
+		moved := 0
+		err := t.changingMembers(l.count, func() (err error) {
+			moved, err = t.replaceText(communityID, l.text, list)
+			return err
+		}, communityID)
 		if err != nil {
 			return 0, err
 		}

@@ -19,6 +19,8 @@ type handle struct {
 	db    *sql.DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	// made is how often it has connected.
+	made int64
 }
 
 func (h *handle) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
@@ -44,6 +46,7 @@ func (h *handle) connect(ctx context.Context) (err error) {
 		return err
 	}
 	h.stmts = map[string]*sql.Stmt{}
+	h.made++
 	return nil
 }
 

@@ -37,6 +37,8 @@ type engine interface {
 	// updateBeside runs fn as store.Store says of UpdateBeside.
 	updateBeside(ctx context.Context, fn func(context.Context, querier) error) error
 	dialect
+	// changeLog is store.Store's.
+	changeLog(*Store) store.ChangeLog
 	stats() Stats
 	close() error
 }
@@ -61,6 +63,10 @@ type dialect interface {
 	// foundAnywhere selects id and roles of the members of community $1 in whose texts, those of addresses only with emails, a term of at
 	// least three characters is found, and gives $2. The statement may be continued with AND and LIMIT.
 	foundAnywhere(term string, emails bool) (text, arg string)
+	// changes implements store.ChangeReader.
+	changes(tx) ([]store.Change, store.Position, error)
+	// quietly runs a change of many memberships that is logged as these.
+	quietly(t tx, logged []store.Change, change func() error) error
 	manyWriter
 }
 
@@ -193,6 +199,9 @@ func (s *Store) transaction(fn func(store.Tx) error) func(context.Context, queri
 func (s *Store) reader(ctx context.Context, q querier) reader {
 	return reader{ctx: ctx, db: q, dialect: s.engine}
 }
+
+// ChangeLog implements store.Store. Only SQLite has one.
+func (s *Store) ChangeLog() store.ChangeLog { return s.changeLog(s) }
 
 // Ready implements store.Store: it reads a page of the database.
 func (s *Store) Ready(ctx context.Context) error {

@@ -32,10 +32,13 @@ var errBusy = errors.New("sqlstore: another writer has held the database for too
 type writer struct {
 	handle
 	log     writeAheadLog
-	turns   chan *group   // who receives has the turn
-	back    chan struct{} // who has the turn sends
+	turns   chan *group           // who receives has the turn
+	back    chan struct{}         // who has the turn sends
+	looks   chan chan fileVersion // who sends is told the version of the file, while no transaction runs
 	closing chan struct{}
 	closed  chan struct{}
+	// logged is the last row of the log of changes that is not this transaction's, as far as it is known. It belongs to whoever has the turn.
+	logged int64
 
 	mu    sync.Mutex
 	count Stats
@@ -54,7 +57,8 @@ func newWriter(db *sql.DB, log writeAheadLog) *writer {
 	db.SetMaxOpenConns(1)
 	w := &writer{
 		handle: handle{db: db}, log: log,
-		turns: make(chan *group), back: make(chan struct{}), closing: make(chan struct{}), closed: make(chan struct{}),
+		turns: make(chan *group), back: make(chan struct{}), looks: make(chan chan fileVersion),
+		closing: make(chan struct{}), closed: make(chan struct{}),
 	}
 	go w.run()
 	return w
@@ -67,6 +71,9 @@ func (w *writer) run() {
 		select {
 		case w.turns <- g:
 			<-w.back
+		case answer := <-w.looks:
+			answer <- w.look()
+			continue
 		case <-w.closing:
 			w.drop()
 			return
@@ -167,11 +174,14 @@ func (w *writer) begin(waiting context.Context) error {
 		_, err := w.exec(context.Background(), "BEGIN IMMEDIATE")
 		return err
 	})
-	switch {
-	case err == nil:
-		return nil
-	case isBusy(err):
+	if isBusy(err) {
 		return gaveUp(waiting)
+	}
+	if err == nil {
+		w.logged, err = lastLogged(&w.handle)
+	}
+	if err == nil {
+		return nil
 	}
 	w.drop()
 	return unavailable(err)
@@ -184,8 +194,11 @@ func (w *writer) savepoint(g *group, fn func(context.Context, querier) error) (e
 	if _, g.broken = w.exec(always, "SAVEPOINT turn"); g.broken != nil {
 		return g.broken
 	}
-	kept := false
+	kept, logged := false, w.logged
 	defer func() {
+		if !kept {
+			w.logged = logged
+		}
 		if !kept && g.broken == nil {
 			if _, g.broken = w.exec(always, "ROLLBACK TO turn"); g.broken == nil {
 				_, g.broken = w.exec(always, "RELEASE turn")

@@ -42,6 +42,8 @@ type Store interface {
 	// What fn reads may change until it commits, except in rows that it wrote itself: it must first write, then TouchCommunity what it
 	// decides about, and only then read what it decides upon.
 	UpdateBeside(ctx context.Context, fn func(Tx) error) error
+	// ChangeLog is nil where the database keeps none. What is read from such a database must not be remembered.
+	ChangeLog() ChangeLog
 	// Ready reports whether the database answers now.
 	Ready(ctx context.Context) error
 	// Dumper moves everything into another database.
@@ -67,6 +69,7 @@ type Reader interface {
 // Tx reads and writes inside one Update.
 type Tx interface {
 	Reader
+	ChangeReader
 	UserWriter
 	SessionWriter
 	KeyWriter

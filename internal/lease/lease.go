@@ -1,0 +1,206 @@
+// Package lease keeps the right to answer from memory, and tells every node what changed: the steps Start, Renew, Forget, Change, Mark and
+// Delete of the lease protocol.
+//
+// A node may answer from memory while it holds a lease, which it renews by looking at the log of changes. A change is done once every other
+// node in the registry has seen it, or once no lease that is older than the change can hold. A database without a log of changes gives no
+// leases: nobody remembers anything, and changes wait for nobody.
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/propusk/propusk/internal/store"
+)
+
+// Lease is the right to answer from memory, unbroken: once it has run out it never holds again.
+type Lease struct {
+	base  time.Time
+	until atomic.Int64 // nanoseconds after base
+}
+
+// Holds reads the clock. It is the last thing that an answer from memory depends on: whatever stopped the process meanwhile, what was found in
+// memory was so at that moment. A nil Lease does not hold.
+func (l *Lease) Holds() bool { return l != nil && int64(time.Since(l.base)) < l.until.Load() }
+
+// Memory is what this process remembers. Both methods return when nobody who asks from then on is told what was known before, also not by a
+// statement that is under way.
+type Memory interface {
+	// Drop forgets what those changes were about.
+	Drop(changes ...store.Change)
+	// DropAll forgets everything.
+	DropAll()
+}
+
+// Config is what a Node needs.
+type Config struct {
+	// Database is where the log of changes and the registry are.
+	Database store.Store
+	Memory   Memory
+	// Name is what people call the node: a row of a node that died is all that is left of it.
+	Name string
+	Log  *slog.Logger
+	// Now is the wall clock, for the age of the log. Leases go by the clock that nobody sets.
+	Now func() time.Time
+	// Random is where ids come from; nil stands for crypto/rand.
+	Random io.Reader
+}
+
+// Node is this process, as other processes of the same database know it.
+type Node struct {
+	Config
+	log    store.ChangeLog // nil: there is none
+	timing store.Timing
+	base   time.Time // the moment from which this process counts
+	lease  atomic.Pointer[Lease]
+	// row is the id of the row in the registry, of the last one once it is gone.
+	row     atomic.Pointer[string]
+	acks    chan ack
+	begun   chan struct{} // closed with the first lease
+	without rules
+	pending pending
+
+	mu sync.Mutex
+	// marked is when the mark of a row was read first, met when a server was.
+	marked, met map[string]time.Duration
+
+	renewals, acknowledged, expired, waited atomic.Int64
+}
+
+// Stats are counters since New, for metrics.
+type Stats struct {
+	Held bool
+	// Renewals is how often the lease was renewed.
+	Renewals int64
+	// Acknowledged is how many changes all other nodes have seen in time, Expired how many waited for a lease to run out instead.
+	Acknowledged, Expired int64
+	// Waited is how long all of these took after their commit.
+	Waited time.Duration
+}
+
+// rules are the rules of the protocol that tests take away, under the names that they have in the model: without one of them some test must fail.
+type rules struct {
+	// noEpoch makes a lease that ran out hold again.
+	noEpoch bool
+	// leaseFromReceipt counts a lease from the answer to a renewal.
+	leaseFromReceipt bool
+	// noMarkCheck lets a node that was taken for dead go on.
+	noMarkCheck bool
+	// ackFirst says that changes were seen before they are applied.
+	ackFirst bool
+	// leaveOrder removes the row before the memory.
+	leaveOrder bool
+	// noWait makes a change wait for nobody.
+	noWait bool
+	// noopAtOnce makes a change that finds nothing to do wait for nobody.
+	noopAtOnce bool
+	// deleteAtOnce removes the rows of nodes that a change has waited for in vain.
+	deleteAtOnce bool
+	// noFreshServerRule trusts the registry of a server that has just taken over.
+	noFreshServerRule bool
+}
+
+// New reads what the nodes of the database have agreed on. Nothing runs yet.
+func New(ctx context.Context, c Config) (*Node, error) {
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	n := &Node{
+		Config: c, log: c.Database.ChangeLog(), base: time.Now(), acks: make(chan ack, 1), begun: make(chan struct{}),
+		marked: map[string]time.Duration{}, met: map[string]time.Duration{},
+	}
+	if n.log == nil {
+		return n, nil
+	}
+	var err error
+	if n.timing, err = n.log.Timing(ctx); err != nil {
+		return nil, err
+	}
+	return n, check(n.timing)
+}
+
+// driftDivisor and margin are what a clock may be wrong by: WAIT is at least HOLD and a quarter of it and the margin.
+const (
+	driftDivisor = 4
+	margin       = 100 * time.Millisecond
+)
+
+func check(t store.Timing) error {
+	if least := t.Hold + t.Hold/driftDivisor + margin; t.Hold <= 0 || t.Wait < least {
+		return fmt.Errorf("a lease of %v wants changes to wait for at least %v, and the database says %v: set hold_ms and wait_ms in cache_state",
+			t.Hold, least, t.Wait)
+	}
+	return nil
+}
+
+// Current is the lease that the node was given last, or nil: then SQL is to be read. It may have run out; ask it after everything else.
+func (n *Node) Current() *Lease { return n.lease.Load() }
+
+// Await waits for the first lease, at most that long: a program that says only then that it listens need not be asked twice before it is fast.
+func (n *Node) Await(ctx context.Context, atMost time.Duration) {
+	if n.log == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	select {
+	case <-n.begun:
+	case <-ctx.Done():
+	}
+}
+
+// Stats may be called at any time.
+func (n *Node) Stats() Stats {
+	return Stats{
+		Held: n.Current().Holds(), Renewals: n.renewals.Load(), Acknowledged: n.acknowledged.Load(), Expired: n.expired.Load(),
+		Waited: time.Duration(n.waited.Load()),
+	}
+}
+
+// now is the time since base. Nobody sets that clock.
+func (n *Node) now() time.Duration { return time.Since(n.base) }
+
+// isOwn reports whether that is the row of this node.
+func (n *Node) isOwn(id string) bool {
+	row := n.row.Load()
+	return row != nil && *row == id
+}
+
+// newID is 128 random bits: a row that was removed never comes back as another's.
+func (n *Node) newID() (string, error) {
+	var id [16]byte
+	_, err := io.ReadFull(n.Random, id[:])
+	return hex.EncodeToString(id[:]), err
+}
+
+// drop forgets what changed.
+func (n *Node) drop(changes []store.Change) {
+	for _, c := range changes {
+		if c.Kind == store.ChangedAll {
+			n.Memory.DropAll()
+			return
+		}
+	}
+	if len(changes) > 0 {
+		n.Memory.Drop(changes...)
+	}
+}
+
+// pause waits, but no longer than ctx, whose end is the error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

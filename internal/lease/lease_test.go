@@ -1,0 +1,592 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/internal/sqlstore"
+	"github.com/propusk/propusk/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// book is a Memory that remembers what it was to forget.
+type book struct {
+	mu      sync.Mutex
+	dropped []store.Change
+	all     int
+	// before, when set, runs at the beginning of each Drop.
+	before func()
+}
+
+func (b *book) Drop(changes ...store.Change) {
+	if b.before != nil {
+		b.before()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropped = append(b.dropped, changes...)
+}
+
+func (b *book) DropAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all++
+}
+
+func (b *book) forgot(c store.Change) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.dropped, c)
+}
+
+func (b *book) everything() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all
+}
+
+// process is one of several that have the same file open, as far as SQLite can tell.
+type process struct {
+	*Node
+	t      testing.TB
+	path   string
+	db     *sqlstore.Store
+	memory *book
+	faults *faults
+}
+
+// faults is a log of changes with which things go wrong.
+type faults struct {
+	store.ChangeLog
+	mu sync.Mutex
+	// stopped, when set, keeps renewals and acknowledgements waiting until it is closed.
+	stopped chan struct{}
+	// broken is what renewals answer.
+	broken error
+	// late is how long the answer to a renewal takes to arrive.
+	late time.Duration
+	// server is what calls itself the database's server.
+	server string
+	// leaving, when set, runs when a row is taken away.
+	leaving func()
+}
+
+func (f *faults) set(how func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how()
+}
+
+func (f *faults) wait() (late time.Duration, broken error) {
+	f.mu.Lock()
+	stopped := f.stopped
+	f.mu.Unlock()
+	if stopped != nil {
+		<-stopped
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late, f.broken
+}
+
+func (f *faults) News(ctx context.Context, id string, since store.Position) (store.News, error) {
+	if _, broken := f.wait(); broken != nil {
+		return store.News{}, broken
+	}
+	news, err := f.ChangeLog.News(ctx, id, since)
+	late, _ := f.wait()
+	time.Sleep(late) // of the bubble's clock
+	news.Server = f.server
+	return news, err
+}
+
+func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
+	f.wait()
+	return f.ChangeLog.Seen(ctx, id, at)
+}
+
+func (f *faults) Nodes(ctx context.Context, at store.Position) ([]store.Registered, string, error) {
+	nodes, _, err := f.ChangeLog.Nodes(ctx, at)
+	return nodes, f.server, err
+}
+
+func (f *faults) Leave(ctx context.Context, id string) error {
+	if f.leaving != nil {
+		f.leaving()
+	}
+	return f.ChangeLog.Leave(ctx, id)
+}
+
+// begin opens the file at path in one more process.
+func begin(t testing.TB, path string) *process {
+	t.Helper()
+	ctx := context.Background()
+	db, err := sqlstore.Open(ctx, "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, db.Close()) })
+	p := &process{t: t, path: path, db: db, memory: &book{}, faults: &faults{ChangeLog: db.ChangeLog()}}
+	p.Node, err = New(ctx, Config{Database: db, Memory: p.memory, Name: "here:1", Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.log = p.faults
+	return p
+}
+
+// serve runs the node until stop or the end of the test, and waits until it has a lease and has told everybody.
+func (p *process) serve() (stop func()) {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	p.t.Cleanup(stop)
+	p.Await(ctx, time.Second)
+	if !p.Current().Holds() {
+		p.t.Fatal("no lease")
+	}
+	return stop
+}
+
+// freeze stops renewals, as SIGSTOP would, until the test ends or thaw.
+func (p *process) freeze() (thaw func()) {
+	stopped := make(chan struct{})
+	p.faults.set(func() { p.faults.stopped = stopped })
+	thaw = sync.OnceFunc(func() {
+		p.faults.set(func() { p.faults.stopped = nil })
+		close(stopped)
+	})
+	p.t.Cleanup(thaw)
+	return thaw
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// anna is the account that the changes of this file are about.
+func anna(t testing.TB, p *process) (propusk.User, store.Change) {
+	t.Helper()
+	born := time.Unix(1_800_000_000, 0).UTC()
+	u := propusk.User{
+		UserID: "00000001-0000-7000-8000-000000000000", Name: "Анна", Slug: "anna", Email: "anna@example.org", Role: "user", IsActive: true,
+		CreatedAt: born, UpdatedAt: born,
+	}
+	must(t, p.db.Update(context.Background(), func(tx store.Tx) (err error) {
+		u, err = tx.InsertUser(store.UserRow{User: u, EmailKey: u.Email, PasswordHash: "x"})
+		return err
+	}))
+	return u, store.Change{Kind: store.ChangedUser, A: u.ID}
+}
+
+func block(u propusk.User) func(store.Tx) error {
+	return func(tx store.Tx) error { return tx.UpdateUser(u) }
+}
+
+func nothing(store.Tx) error { return nil }
+
+// took runs an Update of the process and says how long it took.
+func (p *process) took(fn func(store.Tx) error) time.Duration {
+	p.t.Helper()
+	begun := time.Now()
+	must(p.t, p.Store().Update(context.Background(), fn))
+	return time.Since(begun)
+}
+
+func (p *process) rows() (live, marked int) {
+	p.t.Helper()
+	nodes, _, err := p.db.ChangeLog().Nodes(context.Background(), nil)
+	must(p.t, err)
+	for _, n := range nodes {
+		if n.Marked {
+			marked++
+		} else {
+			live++
+		}
+	}
+	return live, marked
+}
+
+// story runs in a bubble, where nothing takes time but waiting, with two processes: one that serves and one that only changes.
+func story(t *testing.T, tell func(t *testing.T, server, writer *process)) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "propusk.db")
+		tell(t, begin(t, path), begin(t, path))
+	})
+}
+
+func TestALeaseIsHeldWhileTheNodeRuns(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		if server.Current() != nil || (*Lease)(nil).Holds() {
+			t.Error("a lease before Run")
+		}
+		stop := server.serve()
+		first := server.Current()
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			if server.Current() != first || !first.Holds() {
+				t.Fatal("the lease was broken")
+			}
+		}
+		if live, _ := writer.rows(); live != 1 {
+			t.Errorf("%d rows", live)
+		}
+		forgotten := server.memory.everything()
+		stop()
+		if live, marked := writer.rows(); live+marked != 0 || server.Current() != nil || first.Holds() || server.memory.everything() == forgotten {
+			t.Error("the node has stopped and remembers")
+		}
+	})
+}
+
+func TestAChangeReturnsWhenOthersHaveForgotten(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, change := anna(t, writer)
+		server.serve()
+		held := server.Current()
+		if took := writer.took(block(u)); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		if !server.memory.forgot(change) || !writer.memory.forgot(change) {
+			t.Error("somebody remembers")
+		}
+		if server.Current() != held || !held.Holds() {
+			t.Error("the lease did not outlive somebody else's change")
+		}
+		if s := writer.Stats(); s.Acknowledged != 1 || s.Expired != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestOwnChangesAreForgottenAtOnceAndWaitForNobody(t *testing.T) {
+	story(t, func(t *testing.T, server, _ *process) {
+		u, change := anna(t, server)
+		server.serve()
+		if took := server.took(block(u)); took != 0 || !server.memory.forgot(change) {
+			t.Errorf("it took %v, forgotten: %v", took, server.memory.forgot(change))
+		}
+	})
+}
+
+func TestAChangeWaitsForANodeThatDoesNotAnswerUntilItsLeaseIsOver(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		held, forgotten := server.Current(), server.memory.everything()
+		thaw := server.freeze()
+		if took := writer.took(block(u)); took < time.Second || took > time.Second+margin {
+			t.Errorf("it took %v", took)
+		}
+		if held.Holds() {
+			t.Error("the change is done, and the lease holds")
+		}
+		if live, marked := writer.rows(); live != 0 || marked != 1 {
+			t.Errorf("%d rows live, %d marked", live, marked)
+		}
+		thaw()
+		time.Sleep(time.Second)
+		if next := server.Current(); held.Holds() || next == held || !next.Holds() {
+			t.Error("the node did not begin anew")
+		}
+		if server.memory.everything() < forgotten+2 { // once when it learns, once when it begins
+			t.Error("it remembers what its former row knew")
+		}
+		if took := writer.took(block(u)); took > 100*time.Millisecond {
+			t.Errorf("the next change took %v", took)
+		}
+	})
+}
+
+func TestADeadNodeCostsTwoChanges(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		server.freeze()
+		third := begin(t, writer.path)
+		for i, p := range []*process{writer, third} { // each in a process of its own, as commands are
+			if took := p.took(block(u)); took < time.Second || took > time.Second+margin {
+				t.Errorf("change %d took %v", i, took)
+			}
+		}
+		if live, marked := writer.rows(); live+marked != 0 {
+			t.Errorf("%d rows live, %d marked", live, marked)
+		}
+		if took := writer.took(block(u)); took != 0 {
+			t.Errorf("the third took %v", took)
+		}
+	})
+}
+
+func TestTheOthersFindADeadNodeBeforeAnybodyWaits(t *testing.T) {
+	story(t, func(t *testing.T, server, other *process) {
+		u, _ := anna(t, other)
+		server.serve()
+		other.serve()
+		server.freeze()
+		time.Sleep(2*probeEvery + 5*time.Second)
+		if live, marked := other.rows(); live != 1 || marked != 0 {
+			t.Errorf("%d rows live, %d marked", live, marked)
+		}
+		if took := other.took(block(u)); took != 0 {
+			t.Errorf("a change took %v", took)
+		}
+	})
+}
+
+func TestALeaseThatRanOutNeverHoldsAgain(t *testing.T) {
+	story(t, func(t *testing.T, server, _ *process) {
+		server.serve()
+		held := server.Current()
+		server.faults.set(func() { server.faults.broken = errors.New("no database") })
+		time.Sleep(server.timing.Hold)
+		if held.Holds() {
+			t.Error("it holds for longer than was agreed")
+		}
+		server.faults.set(func() { server.faults.broken = nil })
+		time.Sleep(2 * lastRetry)
+		if next := server.Current(); held.Holds() || next == held || !next.Holds() {
+			t.Error("the same lease holds again, or none")
+		}
+	})
+}
+
+func TestALeaseIsHeldWhileTheFileIsBeingWritten(t *testing.T) {
+	for name, who := range map[string]func(server, writer *process) *process{
+		"by this process":    func(server, _ *process) *process { return server },
+		"by another process": func(_, writer *process) *process { return writer },
+	} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(t *testing.T, server, writer *process) {
+				server.serve()
+				held := server.Current()
+				var writing sync.WaitGroup
+				writing.Go(func() {
+					_ = who(server, writer).db.Update(context.Background(), func(store.Tx) error {
+						time.Sleep(4 * time.Second)
+						return nil
+					})
+				})
+				synctest.Wait()
+				writing.Go(func() { _ = server.db.Update(context.Background(), nothing) }) // waits for its turn
+				for range 35 {
+					time.Sleep(100 * time.Millisecond)
+					if server.Current() != held || !held.Holds() {
+						t.Error("the lease was lost")
+						break
+					}
+				}
+				writing.Wait()
+			})
+		})
+	}
+}
+
+func TestACallerThatCannotWaitIsToldThatNothingIsSure(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		server.freeze()
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		err := writer.Store().Update(ctx, block(u))
+		if propusk.KindOf(err) != propusk.Unavailable || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("answered %v", err)
+		}
+	})
+}
+
+func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
+	gone := func(store.Tx) error { return store.ErrNotFound }
+	for name, again := range map[string]func(store.Tx) error{"nothing to do": nothing, "refused": gone} {
+		t.Run(name, func(t *testing.T) {
+			story(t, func(t *testing.T, server, writer *process) {
+				u, change := anna(t, writer)
+				server.serve()
+				must(t, writer.db.Update(context.Background(), block(u))) // and dies before it has waited
+				err := writer.Store().Update(context.Background(), again)
+				if err != nil && !errors.Is(err, store.ErrNotFound) {
+					t.Error(err)
+				}
+				if !server.memory.forgot(change) {
+					t.Error("somebody remembers")
+				}
+			})
+		})
+	}
+}
+
+func TestWhoFindsAChangeOfHisOwnProcessDoesNotAnswerBeforeItIsForgotten(t *testing.T) {
+	story(t, func(t *testing.T, server, _ *process) {
+		u, change := anna(t, server)
+		server.serve()
+		var drops atomic.Int32
+		server.memory.before = func() {
+			if drops.Add(1) == 1 {
+				time.Sleep(time.Second) // it is committed, and the one who made it comes no further
+			}
+		}
+		var first sync.WaitGroup
+		first.Go(func() { server.took(block(u)) })
+		synctest.Wait()
+		if took := server.took(nothing); took != 0 || !server.memory.forgot(change) {
+			t.Errorf("it took %v, forgotten: %v", took, server.memory.forgot(change))
+		}
+		first.Wait()
+		if left := server.pending.others(nil); left != nil {
+			t.Errorf("%v are pending for ever", left)
+		}
+	})
+}
+
+func TestWhoFindsNothingToDoDoesNotWaitForWhatANodeChangedItself(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		server.took(block(u))
+		if took := writer.took(nothing); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestWhatNobodyRemembersWaitsForNobody(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		server.freeze()
+		must(t, writer.db.Update(context.Background(), block(u)))
+		for name, note := range map[string]func(store.Tx) error{
+			"count": func(tx store.Tx) error { return tx.SetCounter(store.CounterKey{1}, store.Counter{Count: 1}) },
+			"use":   func(tx store.Tx) error { return tx.TouchSessions([]store.Seen{{SessionID: "x", At: time.Now()}}) },
+			"login": func(tx store.Tx) error {
+				return tx.InsertSession(store.SessionRow{Session: propusk.Session{ID: "x"}, UserID: u.ID})
+			},
+		} {
+			if took := writer.took(note); took != 0 {
+				t.Errorf("%s took %v", name, took)
+			}
+		}
+		if took := writer.took(nothing); took < time.Second {
+			t.Errorf("a change that may have been made before took %v", took)
+		}
+	})
+}
+
+func TestAFailedUpdateChangesNothing(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, change := anna(t, writer)
+		server.serve()
+		refused := errors.New("refused")
+		err := writer.Store().Update(context.Background(), func(tx store.Tx) error { return errors.Join(tx.UpdateUser(u), refused) })
+		if !errors.Is(err, refused) || server.memory.forgot(change) || writer.memory.forgot(change) {
+			t.Errorf("%v; forgotten by the server: %v", err, server.memory.forgot(change))
+		}
+	})
+}
+
+func TestTheLogIsKeptShort(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		// The log goes by SQLite's clock, which no bubble has.
+		server.Now = func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
+		begun, err := server.db.ChangeLog().News(context.Background(), "", nil)
+		must(t, err)
+		server.serve()
+		held := server.Current()
+		writer.took(block(u))
+		server.took(block(u))
+		time.Sleep(keepLog + 2*pruneEvery + 2*probeEvery)
+		if news, err := server.db.ChangeLog().News(context.Background(), "", begun.At); err != nil || !news.Gap {
+			t.Errorf("nothing was removed (%v)", err)
+		}
+		if took := writer.took(block(u)); took > 100*time.Millisecond || server.Current() != held {
+			t.Errorf("the next change took %v, the lease was kept: %v", took, server.Current() == held)
+		}
+	})
+}
+
+func TestLeasesThatChangesDoNotWaitForAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		hold, wait time.Duration
+		ok         bool
+	}{
+		{700 * time.Millisecond, time.Second, true},
+		{800 * time.Millisecond, 1100 * time.Millisecond, true},
+		{800 * time.Millisecond, 1099 * time.Millisecond, false},
+		{0, time.Second, false},
+	} {
+		if err := check(store.Timing{Hold: c.hold, Wait: c.wait}); (err == nil) != c.ok {
+			t.Errorf("%v and %v: %v", c.hold, c.wait, err)
+		}
+	}
+}
+
+func TestWhereThereIsNoLogNobodyRemembers(t *testing.T) {
+	n, err := New(t.Context(), Config{Database: noLog{}})
+	must(t, err)
+	n.Run(t.Context())
+	if n.Current() != nil || n.Store() != (noLog{}) {
+		t.Error("there is a lease, or something between the services and the database")
+	}
+}
+
+type noLog struct{ store.Store }
+
+func (noLog) ChangeLog() store.ChangeLog { return nil }
+
+func TestHoldsCostsNothing(t *testing.T) {
+	l := &Lease{base: time.Now()}
+	if n := testing.AllocsPerRun(100, func() { l.Holds() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkHolds(b *testing.B) {
+	l := &Lease{base: time.Now()}
+	l.until.Store(int64(time.Hour))
+	for b.Loop() {
+		l.Holds()
+	}
+}
+
+// BenchmarkChange says what a change costs beside its commit: with nobody to wait for, and with another node that has to see it.
+func BenchmarkChange(b *testing.B) {
+	for name, c := range map[string]struct{ raw, other bool }{"bare": {raw: true}, "alone": {}, "beside a node": {other: true}} {
+		b.Run(name, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "propusk.db")
+			p := begin(b, path)
+			u, _ := anna(b, p)
+			db := p.Store()
+			if c.raw {
+				db = p.db
+			}
+			if c.other {
+				begin(b, path).serve()
+			}
+			for b.Loop() {
+				must(b, db.Update(context.Background(), block(u)))
+			}
+		})
+	}
+}
