@@ -2,12 +2,18 @@ package access_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
@@ -22,18 +28,38 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-// always is the lease of a node that nobody else changes anything beside.
-type always struct{}
+// lease holds as long as it is told to.
+type lease struct{ ends bool }
 
-func (always) Holds() bool { return true }
+func (l *lease) Holds() bool { return !l.ends }
+
+// counting counts who reads by single statements.
+type counting struct {
+	store.Store
+	reads atomic.Int64
+}
+
+func (c *counting) Now(ctx context.Context) store.Reader {
+	c.reads.Add(1)
+	return c.Store.Now(ctx)
+}
 
 // town is people who are all members of all communities.
 type town struct {
 	*app.App
+	// lease is the one that the node holds; nil is none.
+	lease *lease
+	// db is what access and sessions read.
+	db *counting
+	// now is what time it is; zero is the real one.
+	now         time.Time
 	tokens      []string
 	users       []propusk.User
 	communities []int64
 }
+
+// password is everybody's.
+const password = "a perfectly ordinary sentence"
 
 func settle(tb testing.TB, users, communities, bytes int) *town {
 	tb.Helper()
@@ -45,13 +71,25 @@ func settle(tb testing.TB, users, communities, bytes int) *town {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = a.Close() })
-	changes := &memory.Memory{}
-	a.Access.Memory, a.Access.Lease = access.NewMemory(changes, bytes), func() access.Lease { return always{} }
 	if err := a.Keys.Load(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	t := &town{App: a}
-	const password = "a perfectly ordinary sentence"
+	t := &town{App: a, lease: &lease{}, db: &counting{Store: a.Store}}
+	a.Access.Store, a.Sessions.Store = t.db, t.db
+	a.Access.Memory = access.NewMemory(&memory.Memory{}, bytes) // which nobody tells of changes
+	a.Access.Lease = func() access.Lease {
+		if t.lease == nil {
+			return nil
+		}
+		return t.lease
+	}
+	clock := func() time.Time {
+		if t.now.IsZero() {
+			return time.Now()
+		}
+		return t.now
+	}
+	a.Access.Now, a.Sessions.Now = clock, clock
 	for i := range users {
 		email := fmt.Sprintf("p%d@example.org", i)
 		user, err := a.Accounts.Register(tb.Context(), propusk.Origin{}, account.Registration{Name: "P", Email: email, Password: password})
@@ -83,6 +121,184 @@ func settle(tb testing.TB, users, communities, bytes int) *town {
 		}
 	}
 	return t
+}
+
+// reads is how many statements do takes.
+func (t *town) reads(do func()) int64 {
+	before := t.db.reads.Load()
+	do()
+	return t.db.reads.Load() - before
+}
+
+func (t *town) inspect(tb testing.TB) propusk.Pass {
+	tb.Helper()
+	pass, err := t.Access.InspectIn(tb.Context(), t.tokens[1], t.communities[0])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pass
+}
+
+func TestWhatIsRememberedIsNotReadAgain(t *testing.T) {
+	w := settle(t, 3, 2, 1<<20)
+	first := w.inspect(t)
+	var again propusk.Pass
+	if n := w.reads(func() { again = w.inspect(t) }); n != 0 {
+		t.Errorf("the second time takes %d statements", n)
+	}
+	if diff := cmp.Diff(first, again, cmp.Comparer(func(a, b *rbac.Grants) bool { return a == b })); diff != "" {
+		t.Errorf("what was read and what is remembered (-read +remembered):\n%s", diff)
+	}
+	about := propusk.Question{Permission: "shout:create", CommunityID: w.communities[0], UserID: w.users[2].UserID}
+	check := func() {
+		if got, err := w.Access.Check(t.Context(), w.Operator(), about); err != nil || !got.Allowed {
+			t.Errorf("%v %v", got, err)
+		}
+	}
+	if n := w.reads(check); n != 2 {
+		t.Errorf("a check about somebody else takes %d statements", n)
+	}
+	if n := w.reads(check); n != 0 {
+		t.Errorf("the same check again takes %d statements", n)
+	}
+	other := propusk.Question{Permission: "shout:create", CommunityID: w.communities[1], UserID: w.users[2].UserID}
+	if n := w.reads(func() { _, _ = w.Access.Check(t.Context(), w.Operator(), other) }); n != 1 {
+		t.Errorf("the same person elsewhere takes %d statements", n)
+	}
+}
+
+// Over HTTP too: whatever else a request needs, it is no statement.
+func TestAWarmRequestSendsNoStatement(t *testing.T) {
+	w := settle(t, 2, 1, 1<<20)
+	handler, err := w.Handler(config.Default(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []struct{ method, path, body string }{
+		{"GET", "/api/users/me", ""}, {"POST", "/api/check", fmt.Sprintf(`{"permission":"shout:create","community_id":%d}`, w.communities[0])},
+		{"GET", fmt.Sprintf("/api/pass?community_id=%d", w.communities[0]), ""},
+	} {
+		send := func() {
+			request := httptest.NewRequest(of.method, of.path, strings.NewReader(of.body))
+			request.Header.Set("Authorization", "Bearer "+w.tokens[1])
+			request.Header.Set("Content-Type", "application/json")
+			answer := httptest.NewRecorder()
+			if handler.ServeHTTP(answer, request); answer.Code != 200 {
+				t.Errorf("%s: %d %s", of.path, answer.Code, answer.Body)
+			}
+		}
+		send()
+		if n := w.reads(send); n != 0 {
+			t.Errorf("%s takes %d statements", of.path, n)
+		}
+	}
+}
+
+// Behind the memory's back the roles of somebody are taken. Only with a lease that holds may anybody not know.
+func TestOnlyALeaseLetsMemoryAnswer(t *testing.T) {
+	for name, of := range map[string]struct {
+		after func(*town)
+		fresh bool
+	}{
+		"a lease that holds":      {func(*town) {}, false},
+		"no lease":                {func(w *town) { w.lease = nil }, true},
+		"a lease that has ended":  {func(w *town) { w.lease.ends = true }, true},
+		"a lease of another time": {func(w *town) { w.lease = &lease{} }, false},
+	} {
+		w := settle(t, 3, 1, 1<<20)
+		w.inspect(t)
+		err := w.db.Update(t.Context(), func(tx store.Tx) error { return tx.SetMemberRoles(w.communities[0], w.users[1].ID, []string{"reader"}) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		of.after(w)
+		if got := w.inspect(t); (len(got.Local.Roles) == 1) != of.fresh {
+			t.Errorf("%s: the roles are %v", name, got.Local.Roles)
+		}
+	}
+}
+
+// And behind its back somebody is logged out, and somebody else is blocked.
+func TestOnlyALeaseLetsASessionGoOn(t *testing.T) {
+	w := settle(t, 3, 1, 1<<20)
+	about := propusk.Question{Permission: "shout:create", CommunityID: w.communities[0], UserID: w.users[2].UserID}
+	allowed := func() bool {
+		got, err := w.Access.Check(t.Context(), w.Operator(), about)
+		return err == nil && got.Allowed
+	}
+	w.inspect(t)
+	allowed()
+	err := w.db.Update(t.Context(), func(tx store.Tx) error {
+		blocked := w.users[2]
+		blocked.IsActive = false
+		if err := tx.UpdateUser(blocked); err != nil {
+			return err
+		}
+		_, err := tx.DeleteSessions(w.users[1].ID, "")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !allowed() {
+		t.Error("nothing is remembered, so nothing is tested")
+	}
+	w.lease.ends = true
+	if _, err := w.Access.Inspect(t.Context(), w.tokens[1]); propusk.KindOf(err) != propusk.Unauthenticated {
+		t.Errorf("logged out: %v", err)
+	}
+	if allowed() {
+		t.Error("blocked, and allowed")
+	}
+}
+
+func TestWhatMemorySaysHasExpiredIsLookedAtAgain(t *testing.T) {
+	w := settle(t, 2, 1, 1<<20)
+	w.inspect(t)
+	w.now = time.Now().Add(30 * time.Minute)
+	if n := w.reads(func() { w.inspect(t) }); n != 0 {
+		t.Errorf("in half an hour it takes %d statements", n)
+	}
+	w.now = time.Now().Add(2 * time.Hour)
+	for range 2 {
+		_, err := w.Access.Inspect(t.Context(), w.tokens[1])
+		var refused *propusk.Error
+		if !errors.As(err, &refused) || refused.Code != "token_expired" {
+			t.Errorf("in two hours: %v", err)
+		}
+	}
+	w.now = time.Time{}
+	w.Sessions.Limits.Idle = time.Nanosecond // as if it had not been used for long
+	if _, err := w.Access.Inspect(t.Context(), w.tokens[1]); propusk.KindOf(err) != propusk.Unauthenticated {
+		t.Errorf("idle: %v", err)
+	}
+}
+
+// A session that was used elsewhere is not idle, whatever this node remembers.
+func TestASessionThatWasUsedElsewhereGoesOn(t *testing.T) {
+	w := settle(t, 2, 1, 1<<20)
+	w.Sessions.Limits.Token, w.Sessions.Limits.Idle = 100*time.Hour, time.Hour
+	in, err := w.Sessions.Login(t.Context(), session.Login{Email: "p1@example.org", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass, err := w.Access.Inspect(t.Context(), in.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now = time.Now().Add(90 * time.Minute)
+	err = w.db.Update(t.Context(), func(tx store.Tx) error {
+		return tx.TouchSessions([]store.Seen{{SessionID: pass.Session.ID, At: w.now.Add(-time.Minute)}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Access.Inspect(t.Context(), in.Access); err != nil {
+		t.Errorf("after 90 minutes: %v", err)
+	}
+	if n := w.reads(func() { _, _ = w.Access.Inspect(t.Context(), in.Access) }); n != 0 {
+		t.Errorf("and then it takes %d statements", n)
+	}
 }
 
 var mayWrite = rbac.MustPermission("shout:create")
