@@ -48,6 +48,15 @@ func dial(url, token string, s sample) (*connection, error) {
 	return &connection{conn, bufio.NewReader(conn), request.Bytes(), fmt.Appendf(nil, "HTTP/1.1 %d ", s.Status), length}, nil
 }
 
+// connect is dial, and asks once: a server closes a connection on which nobody has asked anything for some seconds, and turns may be longer.
+func connect(url, token string, s sample) (*connection, error) {
+	c, err := dial(url, token, s)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.once()
+}
+
 // once sends the request and reads the answer, which must be as expected.
 func (c *connection) once() error {
 	if _, err := c.conn.Write(c.request); err != nil {

@@ -99,7 +99,7 @@ func open(ctx context.Context, url string) (loads []load, taken []sample, err er
 			if err != nil {
 				return nil, nil, err
 			}
-			c, err := dial(url, token, answered)
+			c, err := connect(url, token, answered)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -120,7 +120,7 @@ func openBare(url string, samples []sample) (loads []load, err error) {
 		}
 		var l load
 		for range connections {
-			c, err := dial(url, s.token, s)
+			c, err := connect(url, s.token, s)
 			if err != nil {
 				return nil, err
 			}
