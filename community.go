@@ -31,7 +31,7 @@ type Community struct {
 	DefaultRoles []string
 	// Grants is the SHA-256 of the compiled lists that hold here; see rbac.Grants.Hash.
 	Grants [32]byte
-	// MemberCount is how many have a membership, whatever their roles.
+	// MemberCount is how many have a membership, whatever their roles. In a Pass it may be as old as when the community last changed itself.
 	MemberCount int
 	// CreatedAt and UpdatedAt have the precision of a second.
 	CreatedAt, UpdatedAt time.Time

@@ -274,7 +274,7 @@ func TestTheQuarantineOfAnImport(t *testing.T) {
 	if strings.Count(said, `quarantined: community_author `) != 20 || !strings.Contains(said, "quarantined: 220 more; --report FILE takes all of them") {
 		t.Errorf("the run said:\n%s", said)
 	}
-	if !strings.Contains(said, "members: 1200 read, 1200 added, 0 there already, 0 quarantined; 240 parts of others quarantined") {
+	if !strings.Contains(said, "members: 1200 read, 1200 added, 0 there already, 0 quarantined; quarantined parts of others: 240") {
 		t.Errorf("the run said:\n%s", said)
 	}
 }

@@ -39,7 +39,7 @@ type Service struct {
 	Random io.Reader
 
 	grants   grantsMemory
-	used     usedKeys
+	used     session.Uses
 	reported reported
 }
 

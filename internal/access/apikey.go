@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -248,29 +247,6 @@ func invalidKey() error {
 	}
 }
 
-// usedKeys collects when keys were last used, since the last flush.
-type usedKeys struct {
-	mu    sync.Mutex
-	notes map[string]time.Time
-}
-
-func (u *usedKeys) note(id string, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.notes == nil {
-		u.notes = make(map[string]time.Time)
-	}
-	u.notes[id] = now
-}
-
-func (u *usedKeys) take() map[string]time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	notes := u.notes
-	u.notes = nil
-	return notes
-}
-
 // flushEvery is how long a note of use may wait in memory.
 const flushEvery = 2 * time.Second
 
@@ -293,7 +269,7 @@ func (s *Service) Run(ctx context.Context) {
 
 // flush loses the notes if the database refuses them: the next use of the key notes it again.
 func (s *Service) flush(ctx context.Context) {
-	notes := s.used.take()
+	notes := s.used.Take()
 	if len(notes) == 0 {
 		return
 	}

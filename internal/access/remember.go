@@ -92,7 +92,7 @@ func (s *Service) use(b *shown, now time.Time) bool {
 	}
 	last := b.key.noted.Load()
 	if now.Sub(time.Unix(last, 0)) >= usedEvery && b.key.noted.CompareAndSwap(last, now.Unix()) {
-		s.used.note(b.key.ID, now)
+		s.used.Note(b.key.ID, now)
 	}
 	return true
 }

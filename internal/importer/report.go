@@ -44,7 +44,7 @@ func (r Report) String() string {
 	}{{"accounts", r.Accounts}, {"communities", r.Communities}, {"members", r.Members}, {"followers", r.Followers}} {
 		fmt.Fprintf(&text, "%s: %d read, %d %s, %d there already, %d quarantined", line.what, line.Read, line.Added, added, line.There, line.Quarantined)
 		if line.Parts > 0 {
-			fmt.Fprintf(&text, "; %d parts of others quarantined", line.Parts)
+			fmt.Fprintf(&text, "; quarantined parts of others: %d", line.Parts)
 		}
 		if line.Adjusted > 0 {
 			fmt.Fprintf(&text, "; %d adjusted", line.Adjusted)

@@ -77,7 +77,7 @@ type Mark struct{ drops uint64 }
 // Mark is to be taken before the statement is sent whose answer is to be kept.
 func (m *Memory) Mark() Mark { return Mark{m.drops.Load()} }
 
-// since reports whether nothing was dropped since the mark.
+// still reports whether nothing was dropped since the mark.
 func (m *Memory) still(mark Mark) bool { return m.drops.Load() == mark.drops }
 
 // maxThings is how many things a value may depend on.

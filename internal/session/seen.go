@@ -21,13 +21,14 @@ const (
 	sweepBatch = 1000
 )
 
-// seen collects which sessions were used since the last flush.
-type seen struct {
+// Uses collects when things were last used, by their public ids. It is safe for concurrent use.
+type Uses struct {
 	mu    sync.Mutex
 	notes map[string]time.Time
 }
 
-func (s *seen) note(id string, now time.Time) {
+// Note takes note of a use.
+func (s *Uses) Note(id string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.notes == nil {
@@ -36,15 +37,13 @@ func (s *seen) note(id string, now time.Time) {
 	s.notes[id] = now
 }
 
-func (s *seen) take() []store.Seen {
+// Take returns what was noted since it was last called.
+func (s *Uses) Take() map[string]time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]store.Seen, 0, len(s.notes))
-	for id, at := range s.notes {
-		out = append(out, store.Seen{SessionID: id, At: at})
-	}
+	notes := s.notes
 	s.notes = nil
-	return out
+	return notes
 }
 
 // Run writes in the background when sessions were last used and removes those that are over, until ctx ends; then it writes what is
@@ -70,9 +69,13 @@ func (s *Service) Run(ctx context.Context) {
 
 // flush loses the notes if the database refuses them: the next use of the session notes it again.
 func (s *Service) flush(ctx context.Context) {
-	notes := s.seen.take()
-	if len(notes) == 0 {
+	uses := s.seen.Take()
+	if len(uses) == 0 {
 		return
+	}
+	notes := make([]store.Seen, 0, len(uses))
+	for id, at := range uses {
+		notes = append(notes, store.Seen{SessionID: id, At: at})
 	}
 	err := s.Store.Update(ctx, func(tx store.Tx) error { return tx.TouchSessions(notes) })
 	if err != nil {

@@ -44,7 +44,7 @@ type Service struct {
 	Now    func() time.Time
 	Random io.Reader
 
-	seen seen
+	seen Uses
 }
 
 // Login is somebody at the door.
@@ -276,7 +276,7 @@ func (s *Service) Use(o *Opened, now time.Time) bool {
 		return false
 	}
 	if now.Sub(last) >= seenEvery && o.used.CompareAndSwap(last.Unix(), now.Unix()) {
-		s.seen.note(o.Session.ID, now)
+		s.seen.Note(o.Session.ID, now)
 	}
 	return true
 }

@@ -1,15 +1,14 @@
 package casbin
 
-import "github.com/propusk/propusk/rbac"
+import (
+	"github.com/propusk/propusk/internal/importer/source"
+	"github.com/propusk/propusk/rbac"
+)
 
-// The permissions that mean something to Propusk itself. What other programs call by the same name is something else: who may remove a "member" of
-// theirs must not come to remove members here. A test compares both lists with the policies.
+// The permissions that mean something to Propusk itself, as package source has it. A test compares both lists with the policies.
 var (
 	// ownPermissions are those by which Propusk decides in communities.
-	ownPermissions = []string{
-		"community:read", "community:update_own", "community:delete_own", "community:configure",
-		"member:read", "member:admit", "member:remove", "member:assign_role", "role:manage", "policy:apply",
-	}
+	ownPermissions = append(source.Administration(), "community:read", "community:update_own", "member:read")
 	// platformPermissions are all of the platform, which no catalogue of communities may have.
 	platformPermissions = []string{
 		"user:read", "user:block", "user:unblock", "user:change_role", "user:reset_password", "community:create", "access:check", "api_key:manage", "audit:read",

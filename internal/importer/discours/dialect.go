@@ -142,7 +142,7 @@ func (r *reading) permit(role, token string) {
 	var ruling []string
 	for _, p := range says.permissions {
 		switch {
-		case !slices.Contains(administration, p):
+		case !slices.Contains(source.Administration(), p):
 			is.set.SetBit(&is.set, r.places[p], 1)
 		case role == rbac.Admin:
 			is.ruling.SetBit(&is.ruling, r.places[p], 1)
@@ -224,7 +224,7 @@ func caseOf(segment string) letters {
 func (d dialect) matching(pattern rbac.Pattern) (list []string) {
 	for _, p := range d.catalogue.Permissions() {
 		class := d.catalogue.Class(p)
-		if slices.Contains(administration, p.String()) {
+		if slices.Contains(source.Administration(), p.String()) {
 			class = rbac.Reserved // whatever the policy says: "*" in place of the entity means content
 		}
 		if pattern.Matches(p, class) {

@@ -191,7 +191,7 @@ func TestListsDoNotGivePropusksAdministration(t *testing.T) {
 	if !slices.Equal(full["editor"], []string{"topic:merge"}) || len(odd) != 1 {
 		t.Errorf("editor inherits %v, told %v", full["editor"], odd)
 	}
-	for _, p := range administration {
+	for _, p := range source.Administration() {
 		if slices.Contains(full["reader"], p) {
 			t.Errorf("*:* gives %s", p)
 		}
