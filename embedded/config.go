@@ -18,6 +18,8 @@ type Config struct {
 	Policy string
 	// Redis, redis://HOST:PORT or rediss://…, is kept to hold every community's lists of permissions; "" is none.
 	Redis string
+	// MemoryMiB bounds what is remembered of tokens, sessions, memberships and permissions, in MiB; 0 is 64, and below 0 nothing is remembered.
+	MemoryMiB int
 	// DefaultCommunity is the id of the community that is meant where none is named; 0 is none.
 	DefaultCommunity int64
 
@@ -64,6 +66,8 @@ func (c Config) apply(to *config.Config) {
 	override(&to.TokenLifetime, c.TokenLifetime)
 	override(&to.SessionIdle, c.SessionIdle)
 	override(&to.SessionAbsolute, c.SessionAbsolute)
+	override(&to.Memory, c.MemoryMiB)
+	to.Memory = max(to.Memory, 0)
 	override(&to.PasswordMemory, c.PasswordMemoryKiB)
 	override(&to.PasswordIterations, c.PasswordIterations)
 	to.Policy, to.Redis, to.DefaultCommunity = c.Policy, c.Redis, c.DefaultCommunity
@@ -90,7 +94,7 @@ func (f *fault) Unwrap() error { return f.cause }
 func named(err error) error {
 	text := err.Error()
 	for flag, field := range map[string]string{
-		"database": "Database", "policy": "Policy", "redis": "Redis", "default-community": "DefaultCommunity", "admin-email": "AdminEmail",
+		"database": "Database", "policy": "Policy", "redis": "Redis", "memory": "MemoryMiB", "default-community": "DefaultCommunity", "admin-email": "AdminEmail",
 		"secret-key": "SecretKey", "issuer": "Issuer", "token-lifetime": "TokenLifetime", "session-idle": "SessionIdle",
 		"session-absolute": "SessionAbsolute", "trusted-proxies": "TrustedProxies", "cors-origins": "CORSOrigins",
 	} {

@@ -29,6 +29,7 @@ import (
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/session"
+	"github.com/propusk/propusk/rbac"
 )
 
 // Propusk is everything over one database. Make one with [Open]; its methods are safe for concurrent use. The methods of
@@ -102,6 +103,14 @@ func (p *Propusk) Handler() http.Handler { return p.handler }
 // Inspect implements propusk.Inspector. Unauthenticated: invalid_token, token_expired, session_ended.
 func (p *Propusk) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
 	return p.access.InspectIn(ctx, bearer, communityID)
+}
+
+// May answers one question about whoever shows bearer: the same as Inspect and the May of its Pass, and quicker where no Pass is wanted. The zero
+// communityID is the default community, if there is one. What cannot be allowed is a Decision; errors are those of Inspect.
+func (p *Propusk) May(
+	ctx context.Context, bearer string, communityID int64, permission rbac.Permission, owner rbac.Ownership,
+) (rbac.Decision, error) {
+	return p.access.May(ctx, bearer, communityID, permission, owner)
 }
 
 // As acts with the authority of whoever has the pass, which Inspect made and which, like every pass, is good for one request. Whoever

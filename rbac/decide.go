@@ -53,7 +53,10 @@ func (g *Grants) Allows(roles []string, p Permission) bool {
 // The reason is one of role, own, missing_permission and not_owner. Decide
 // does not allocate.
 func (g *Grants) Decide(roles []string, p Permission, o Ownership) Decision {
-	h := g.holding(roles, p)
+	return g.holding(roles, p).decide(p, o)
+}
+
+func (h holding) decide(p Permission, o Ownership) Decision {
 	_, own := p.stem(suffixOwn)
 	switch {
 	case h.all:
@@ -92,14 +95,49 @@ func (g *Grants) holding(roles []string, p Permission) (h holding) {
 	}
 	f := g.forms[p]
 	for _, id := range roles {
-		r := g.roles[id]
-		if r == nil {
-			continue
-		}
-		h.all = h.all || r.all
-		h.literal = h.literal || r.set.has(f.literal)
-		h.own = h.own || r.set.has(f.own)
-		h.any = h.any || r.set.has(f.any)
+		h.add(g.roles[id], f)
 	}
 	return h
+}
+
+// add adds what a role holds, or nothing where there is no such role.
+func (h *holding) add(r *grant, f forms) {
+	if r == nil {
+		return
+	}
+	h.all = h.all || r.all
+	h.literal = h.literal || r.set.has(f.literal)
+	h.own = h.own || r.set.has(f.own)
+	h.any = h.any || r.set.has(f.any)
+}
+
+// Holder is what some roles hold together, put together once for many checks.
+// The zero value holds nothing. Make one with [Grants.Holder].
+type Holder struct {
+	grants *Grants
+	held   *grant
+}
+
+// Holder is the holder of roles. Those that g does not have hold nothing.
+func (g *Grants) Holder(roles []string) Holder {
+	var held *grant
+	for _, id := range roles {
+		switch r := g.role(id); {
+		case r == nil || r == held:
+		case held == nil:
+			held = r
+		default:
+			held = held.with(r)
+		}
+	}
+	return Holder{g, held}
+}
+
+// Decide is [Grants.Decide] for the holder's roles.
+func (h Holder) Decide(p Permission, o Ownership) Decision {
+	var of holding
+	if h.held != nil && !p.IsZero() {
+		of.add(h.held, h.grants.forms[p])
+	}
+	return of.decide(p, o)
 }

@@ -212,6 +212,13 @@ func newGrant(list []string, numbers map[string]int) *grant {
 	return r
 }
 
+// with holds what both hold. It has no list, which only roles have.
+func (r *grant) with(other *grant) *grant {
+	both := &grant{set: slices.Clone(r.set), all: r.all || other.all}
+	both.set.unite(other.set)
+	return both
+}
+
 // enter notes which checks permission p, known as number, may decide.
 func (g *Grants) enter(p Permission, number int) {
 	for _, form := range p.answersFor() {

@@ -35,7 +35,7 @@ func timeChecks(ctx context.Context, memberships, casbinUpTo int, p pace, say fu
 	}
 	defer func() { _ = system.Close() }()
 	found = checks{memberships: len(w.members), people: w.people, communities: w.domains, casbin: memberships <= casbinUpTo}
-	all := []contestant{byPropusk(ctx, w, system), byMap(w)}
+	all := []contestant{byPropusk(ctx, w, system), byPass(ctx, w, system), byMap(w)}
 	if found.casbin {
 		begin := time.Now()
 		peers, err := byCasbin(w, say)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/propusk/propusk"
+	"github.com/propusk/propusk/embedded"
 	"github.com/propusk/propusk/rbac"
 )
 
@@ -20,12 +21,21 @@ type contestant struct {
 // The names of those who are compared with all others.
 const (
 	propuskName = "Propusk"
+	passName    = "Propusk, a Pass made"
 	mapName     = "bare Go map"
 )
 
-// byPropusk makes a Pass of the token and looks at what it permits: what a program with Propusk inside it does for each request.
-func byPropusk(ctx context.Context, w *world, p propusk.Inspector) contestant {
+// byPropusk asks about the token: what a program with Propusk inside it does for each request.
+func byPropusk(ctx context.Context, w *world, p *embedded.Propusk) contestant {
 	return contestant{name: propuskName, concurrent: true, ask: func(m *member, permission int) (bool, error) {
+		decision, err := p.May(ctx, m.token, m.community, w.permissions[permission], rbac.OwnerUnknown)
+		return decision.Allowed, err
+	}}
+}
+
+// byPass makes a Pass of the token and looks at what it permits: what the guards do, whose Pass then answers everything else about the request.
+func byPass(ctx context.Context, w *world, p propusk.Inspector) contestant {
+	return contestant{name: passName, concurrent: true, ask: func(m *member, permission int) (bool, error) {
 		pass, err := p.Inspect(ctx, m.token, m.community)
 		if err != nil {
 			return false, err

@@ -129,10 +129,12 @@ func (w *world) inhabit(ctx context.Context, dir string, say func(string)) (*emb
 	return p, nil
 }
 
-// settings are those of the Propusk that is timed. Hashing passwords costs nothing here, as it is not part of a check; and whatever else is to
-// differ from the defaults, such as how much is kept in memory, is said here.
+// settings are those of the Propusk that is timed. Hashing passwords costs nothing here, as it is not part of a check; and there is memory
+// enough for everything to be remembered at the largest size.
 func settings(dir string) embedded.Config {
-	return embedded.Config{Database: "sqlite:" + filepath.Join(dir, "propusk.db"), PasswordMemoryKiB: 64, PasswordIterations: 1}
+	return embedded.Config{
+		Database: "sqlite:" + filepath.Join(dir, "propusk.db"), MemoryMiB: 1024, PasswordMemoryKiB: 64, PasswordIterations: 1,
+	}
 }
 
 // populate registers everybody and logs them in.

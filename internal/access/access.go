@@ -39,18 +39,19 @@ type Service struct {
 	Random io.Reader
 
 	grants   grantsMemory
+	shared   shared
 	used     session.Uses
 	reported reported
 }
 
 // Inspect tells what the bearer of an access token, or of an API key, may do now. Unauthenticated: invalid_token, token_expired,
 // session_ended.
-func (s *Service) Inspect(ctx context.Context, bearer string) (propusk.Pass, error) {
+func (s *Service) Inspect(ctx context.Context, bearer string) (me propusk.Pass, err error) {
 	found, err := s.bearer(ctx, bearer)
-	if err != nil {
-		return propusk.Pass{}, err
+	if err == nil {
+		found.put(&me)
 	}
-	return found.pass, nil
+	return me, err
 }
 
 // Operator is the Pass of whoever runs commands on the machine itself.

@@ -191,7 +191,8 @@ func (s *Service) showKey(ctx context.Context, bearer string) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	b := shown{pass: pass, key: &usedKey{APIKey: key}}
+	b := opened(pass)
+	b.key = &usedKey{APIKey: key}
 	b.key.noted.Store(key.LastUsed.Unix())
 	s.use(&b, s.Now())
 	return b, nil

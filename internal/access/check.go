@@ -213,13 +213,13 @@ func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int6
 }
 
 // InspectIn is Inspect and Visit in one.
-func (s *Service) InspectIn(ctx context.Context, bearer string, community int64) (propusk.Pass, error) {
+func (s *Service) InspectIn(ctx context.Context, bearer string, community int64) (me propusk.Pass, err error) {
 	found, err := s.bearer(ctx, bearer)
 	if err != nil {
-		return propusk.Pass{}, err
+		return me, err
 	}
-	me := found.pass
-	if err := s.visit(ctx, &me, community); err != nil {
+	found.put(&me)
+	if err = s.visit(ctx, &me, community); err != nil {
 		return propusk.Pass{}, err
 	}
 	return me, nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -27,7 +26,7 @@ func (s *Service) Enter(r store.Reader, caller propusk.Pass, communityID int64) 
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	found, err := s.place(r, me.User, communityID, nil)
+	found, _, err := s.place(r, me.User, communityID, nil)
 	if err != nil {
 		return propusk.Pass{}, err
 	}
@@ -60,14 +59,16 @@ func UnknownCommunity() error {
 	}
 }
 
-// place reads what somebody is in a community. mirrored, when set, may know the compiled lists.
-func (s *Service) place(r store.Reader, user propusk.User, communityID int64, mirrored func(store.GrantsHash) []byte) (placed, error) {
+// place reads what somebody is in a community, and how many bytes of that nobody shares. mirrored, when set, may know the compiled lists.
+func (s *Service) place(
+	r store.Reader, user propusk.User, communityID int64, mirrored func(store.GrantsHash) []byte,
+) (p placed, alone int, err error) {
 	found, err := r.Place(communityID, user.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return placed{}, UnknownCommunity()
+		return placed{}, 0, UnknownCommunity()
 	}
 	if err != nil {
-		return placed{}, err
+		return placed{}, 0, err
 	}
 	grants, err := s.compiled(r, found.Community, mirrored)
 	if errors.Is(err, store.ErrNotFound) { // replaced since, and swept
@@ -76,28 +77,12 @@ func (s *Service) place(r store.Reader, user propusk.User, communityID int64, mi
 		}
 	}
 	if err != nil {
-		return placed{}, err
+		return placed{}, 0, err
 	}
 	s.report(found, grants, user)
-	return placed{
-		ground: &ground{found.Community, grants}, member: found.Member, roles: found.Roles, ranks: s.ranks(grants, found.Roles),
-	}, nil
-}
-
-// ranks are roles and all that they inherit by the policy. A role that there is not is none.
-func (s *Service) ranks(grants *rbac.Grants, roles []string) []string {
-	var ranks []string
-	for _, role := range roles {
-		if !grants.Has(role) {
-			continue
-		}
-		for _, rank := range append([]string{role}, s.Ancestors[role]...) {
-			if !slices.Contains(ranks, rank) {
-				ranks = append(ranks, rank)
-			}
-		}
-	}
-	return ranks
+	p.ground = &ground{found.Community, grants}
+	p.ranked, alone = s.rank(grants, found.Member, found.Roles)
+	return p, alone, nil
 }
 
 // report tells the log of what a column of roles holds that is no role. It grants nothing, but somebody should know.
@@ -108,7 +93,7 @@ func (s *Service) report(found store.Place, grants *rbac.Grants, user propusk.Us
 			odd = append(odd, role)
 		}
 	}
-	if len(odd) > 0 && s.reported.first(visit{user: user.ID, community: found.Community.ID}) {
+	if len(odd) > 0 && s.reported.first(seat{user.ID, found.Community.ID}) {
 		s.Log.Warn("a member has roles that do not exist and grant nothing", "community", found.Community.ID, "user", user.UserID,
 			"roles", fmt.Sprintf("%q", odd))
 	}
@@ -117,20 +102,20 @@ func (s *Service) report(found store.Place, grants *rbac.Grants, user propusk.Us
 // reported are those of whom the log was told, so that one odd column does not fill it.
 type reported struct {
 	mu    sync.Mutex
-	known map[visit]bool
+	known map[seat]bool
 }
 
 // maxReported bounds it; beyond that the log is told again.
 const maxReported = 1000
 
-func (r *reported) first(who visit) bool {
+func (r *reported) first(who seat) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known[who] {
 		return false
 	}
 	if r.known == nil || len(r.known) == maxReported {
-		r.known = make(map[visit]bool)
+		r.known = make(map[seat]bool)
 	}
 	r.known[who] = true
 	return true

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -22,7 +23,7 @@ type Memory struct {
 	changes     *memory.Memory
 	bearers     *memory.Table[string, shown]
 	people      *memory.Table[string, propusk.User]
-	places      *memory.Table[visit, placed]
+	places      *memory.Table[seat, placed]
 	communities *memory.Table[int64, ground]
 }
 
@@ -32,17 +33,19 @@ func NewMemory(changes *memory.Memory, bytes int) Memory {
 		changes:     changes,
 		bearers:     memory.NewTable[string, shown](changes, bytes/2, memory.HashBy[string]()),
 		people:      memory.NewTable[string, propusk.User](changes, bytes/16, memory.HashBy[string]()),
-		places:      memory.NewTable[visit, placed](changes, bytes*3/8, memory.HashBy[visit]()),
+		places:      memory.NewTable[seat, placed](changes, bytes*3/8, memory.HashBy[seat]()),
 		communities: memory.NewTable[int64, ground](changes, bytes/16, memory.HashBy[int64]()),
 	}
 }
 
-// What values take beside the texts in them, in bytes.
+// seat is where what somebody is in a community is remembered.
+type seat struct{ user, community int64 }
+
+// What the texts in values take, as most are, in bytes.
 const (
-	shownSize  = 1200
-	personSize = 300
-	placedSize = 200
-	groundSize = 500
+	shownSize  = 500
+	personSize = 250
+	groundSize = 400
 )
 
 // lease is the one that the node holds, or nil.
@@ -70,10 +73,31 @@ func recall[K comparable, V any](
 
 // shown is a token or a key that was shown, and what it opened.
 type shown struct {
-	pass propusk.Pass
-	// One of them is set.
-	session *session.Opened
-	key     *usedKey
+	// life is that of a session; a key has its own limits.
+	life session.Life
+	key  *usedKey
+	// plain tells that what its roles say in a community is all that there is to say: there is no key, and no power above communities.
+	plain bool
+	user  propusk.User // its ID is close to what else every check looks at
+	// session is the zero one of a key.
+	session  propusk.Session
+	platform propusk.Standing
+}
+
+// opened is what a session or a key opens.
+func opened(by propusk.Pass) shown {
+	return shown{
+		plain: by.KeyID == "" && !by.Anywhere(), user: by.User, session: by.Session, platform: by.Platform,
+	}
+}
+
+// put makes it what a pass is about.
+func (b *shown) put(me *propusk.Pass) {
+	me.User, me.Session, me.Platform = b.user, b.session, b.platform
+	me.PlatformAdmin = b.platform.Everything()
+	if b.key != nil {
+		me.KeyID = b.key.ID
+	}
 }
 
 // usedKey is an API key and when its use was noted last, in Unix seconds.
@@ -84,8 +108,8 @@ type usedKey struct {
 
 // use reports whether the limits of time still let it be used, and notes that it was.
 func (s *Service) use(b *shown, now time.Time) bool {
-	if b.session != nil {
-		return s.Sessions.Use(b.session, now)
+	if b.key == nil {
+		return s.Sessions.Use(&b.life, &b.session, now)
 	}
 	if !b.key.ExpiresAt.IsZero() && !now.Before(b.key.ExpiresAt) {
 		return false
@@ -112,7 +136,7 @@ func (s *Service) bearer(ctx context.Context, text string) (*shown, error) {
 	return recall(ctx, lease, s.Memory.bearers, text,
 		func(ctx context.Context) (memory.Read[shown], error) {
 			b, err := s.show(ctx, text)
-			return memory.Read[shown]{Value: b, Of: []memory.Thing{memory.User(b.pass.User.ID)}, Size: shownSize + len(text)}, err
+			return memory.Read[shown]{Value: b, Of: []memory.Thing{memory.User(b.user.ID)}, Size: shownSize + len(text)}, err
 		})
 }
 
@@ -121,11 +145,44 @@ func (s *Service) show(ctx context.Context, text string) (shown, error) {
 	if isAPIKey(text) {
 		return s.showKey(ctx, text)
 	}
-	opened, err := s.Sessions.Resolve(ctx, text)
+	found, err := s.Sessions.Resolve(ctx, text)
 	if err != nil {
 		return shown{}, err
 	}
-	return shown{pass: s.pass(opened.User, opened.Session), session: opened}, nil
+	b := opened(s.pass(found.User, found.Session))
+	b.life = found.Life
+	return b, nil
+}
+
+// May is InspectIn and Pass.May in one. About most people memory answers without a Pass being made.
+func (s *Service) May(
+	ctx context.Context, bearer string, community int64, p rbac.Permission, owner rbac.Ownership,
+) (rbac.Decision, error) {
+	if decision, known := s.plainly(bearer, cmp.Or(community, s.DefaultCommunity), p, owner); known {
+		return decision, nil
+	}
+	me, err := s.InspectIn(ctx, bearer, community)
+	if err != nil {
+		return rbac.Decision{}, err
+	}
+	return me.May(p, owner), nil
+}
+
+// plainly decides by what is remembered of a session and a membership, where nothing else matters.
+func (s *Service) plainly(bearer string, community int64, p rbac.Permission, owner rbac.Ownership) (decision rbac.Decision, known bool) {
+	lease := s.lease()
+	if lease == nil {
+		return decision, false
+	}
+	b := s.Memory.bearers.Get(bearer)
+	if b == nil || !b.plain || s.Platform.Knows(p) {
+		return decision, false
+	}
+	here := s.Memory.places.Get(seat{b.user.ID, community})
+	if here == nil || !here.member {
+		return decision, false
+	}
+	return here.holder.Decide(p, owner), s.use(b, s.Now()) && lease.Holds()
 }
 
 // whoIs finds an account by its user_id in lower case. Nobody is a User without one.
@@ -150,11 +207,10 @@ type ground struct {
 	grants    *rbac.Grants
 }
 
-// placed is what somebody is in a community.
+// placed is what somebody is in a community. There are so many that each has two words of its own: with its key that is a cache line.
 type placed struct {
+	*ranked
 	*ground
-	member       bool
-	roles, ranks []string
 }
 
 // put puts a pass there.
@@ -166,7 +222,7 @@ func (p *placed) put(me *propusk.Pass) {
 
 // stand tells what somebody is in a community, from memory if it may. NotFound (community_not_found).
 func (s *Service) stand(ctx context.Context, user *propusk.User, communityID int64) (*placed, error) {
-	key := visit{user: user.ID, community: communityID}
+	key := seat{user.ID, communityID}
 	lease := s.lease()
 	if lease != nil {
 		if found := s.Memory.places.Get(key); found != nil && lease.Holds() {
@@ -184,7 +240,7 @@ func (s *Service) readPlace(ctx context.Context, lease Lease, user propusk.User,
 	if lease != nil {
 		mark = s.Memory.changes.Mark()
 	}
-	p, err := s.place(s.Store.Now(ctx), user, communityID, s.mirrored(ctx, communityID))
+	p, alone, err := s.place(s.Store.Now(ctx), user, communityID, s.mirrored(ctx, communityID))
 	if err != nil {
 		return memory.Read[placed]{}, err
 	}
@@ -193,5 +249,5 @@ func (s *Service) readPlace(ctx context.Context, lease Lease, user propusk.User,
 		p.ground = s.Memory.communities.Keep(mark, communityID, memory.Read[ground]{Value: *p.ground, Of: []memory.Thing{community}, Size: groundSize})
 	}
 	of := []memory.Thing{memory.Member(communityID, user.ID), community, memory.CommunityMembers(communityID)}
-	return memory.Read[placed]{Value: p, Of: of, Size: placedSize}, nil
+	return memory.Read[placed]{Value: p, Of: of, Size: alone}, nil
 }

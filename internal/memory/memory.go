@@ -13,19 +13,21 @@ import (
 )
 
 // slotBits is how many bits of a Thing's hash choose its stamp. Things that share one are forgotten together, which costs a look-up.
-const slotBits = 16
+// All of them together stay in the cache of a processor core.
+const (
+	slotBits  = 14
+	slotCount = 1 << slotBits
+)
 
 // Memory is what is known of changes. It is safe for concurrent use; the zero value is ready.
 type Memory struct {
 	// drops counts all changes, each before its stamp is moved on.
 	drops atomic.Uint64
-	// all is the stamp of everything.
-	all   atomic.Uint64
-	slots [1 << slotBits]atomic.Uint64
+	slots [slotCount]atomic.Uint64
 }
 
 // Thing is something that changes by itself, and that remembered values depend on.
-type Thing struct{ slot uint32 }
+type Thing struct{ slot uint16 }
 
 // The kinds of things, as they enter the hash.
 const (
@@ -53,7 +55,7 @@ func thing(kind, a, b uint64) Thing {
 	const odd, other = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 	high, low := bits.Mul64(a^kind*odd, other)
 	high2, low2 := bits.Mul64(b^(high^low), odd)
-	return Thing{uint32((high2 ^ low2) >> (64 - slotBits))}
+	return Thing{uint16((high2 ^ low2) >> (64 - slotBits))}
 }
 
 // Drop forgets all that depends on what has changed. It returns when nobody who asks from now on finds it, and whoever reads meanwhile will
@@ -68,7 +70,9 @@ func (m *Memory) Drop(what ...Thing) {
 // DropAll forgets everything.
 func (m *Memory) DropAll() {
 	m.drops.Add(1)
-	m.all.Add(1)
+	for slot := range m.slots {
+		m.slots[slot].Add(1)
+	}
 }
 
 // Mark is a moment.
@@ -83,29 +87,27 @@ func (m *Memory) still(mark Mark) bool { return m.drops.Load() == mark.drops }
 // maxThings is how many things a value may depend on.
 const maxThings = 3
 
-// stamps are what a value depends on, as of when it was read.
+// stamps are what a value depends on, as of when it was read. As stamps only grow, their sum is what it was for as long as each of them is.
 type stamps struct {
-	all   uint64
-	slots [maxThings]uint32
-	at    [maxThings]uint64
+	sum   uint64
+	slots [maxThings]uint16
 }
 
 // stamp takes the stamps of things for a value read since mark; ok is false when something has changed since.
 func (m *Memory) stamp(mark Mark, of ...Thing) (s stamps, ok bool) {
-	s.all = m.all.Load()
 	for i := range s.slots {
-		t := of[min(i, len(of)-1)]
-		s.slots[i], s.at[i] = t.slot, m.slots[t.slot].Load()
+		s.slots[i] = of[min(i, len(of)-1)].slot
 	}
+	s.sum = m.sum(&s.slots)
 	return s, m.still(mark) // last: a change after this moves a stamp that was taken before
 }
 
 // fresh reports whether nothing of what the value depends on has changed.
-func (m *Memory) fresh(s *stamps) bool {
-	for i, slot := range s.slots {
-		if m.slots[slot].Load() != s.at[i] {
-			return false
-		}
+func (m *Memory) fresh(s *stamps) bool { return m.sum(&s.slots) == s.sum }
+
+func (m *Memory) sum(slots *[maxThings]uint16) (sum uint64) {
+	for _, slot := range slots {
+		sum += m.slots[slot%slotCount].Load()
 	}
-	return m.all.Load() == s.all
+	return sum
 }

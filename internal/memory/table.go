@@ -3,43 +3,47 @@ package memory
 import (
 	"context"
 	"hash/maphash"
+	"math"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 )
 
-// shards keeps those who look up out of each other's way.
-const shards = 64
+// stripes keeps those who write out of each other's way.
+const stripes = 64
 
-// overhead is about what a value costs beside itself, in bytes: its key and place in a map, stamps, and what the allocator rounds up.
-const overhead = 160
+// slack is what the allocator rounds up for a value and the texts in it, in bytes.
+const slack = 96
 
-// Table remembers values by key, within a bound. Make it with [NewTable]; it is safe for concurrent use.
+// Table remembers values by key, within a bound. Make it with [NewTable]; it is safe for concurrent use, and those who only ask never wait.
 //
-// When half of the bound is used up, what was asked for since the last time stays, and the rest goes.
+// When the bound is reached, what has changed goes, and of the rest what nobody has asked for since room was last made.
 type Table[K comparable, V any] struct {
 	memory *Memory
 	hash   func(K) uint64
-	half   int // of the bound, for one shard
-	shards [shards]shard[K, V]
+	share  int // of the bound, for one stripe
+	stripe [stripes]stripe[K, V]
 }
 
-type shard[K comparable, V any] struct {
-	mu sync.RWMutex
-	// young is what was kept or found since old was young.
-	young, old map[K]*kept[V]
-	size       int // of young
-	flights    map[K]*flight[V]
-	_          [64]byte // a cache line apart from the next shard
+// stripe is a part of the table that whoever writes has for himself.
+type stripe[K comparable, V any] struct {
+	// sets are a power of two of them. Whoever asks while there come to be more may miss what is kept meanwhile, which costs a look-up.
+	sets    atomic.Pointer[[]set[K, V]]
+	mu      sync.Mutex
+	n, size int // how many values there are, and what they and the sets take in bytes
+	hand    int // the set at which room is looked for next
+	flights map[K]*flight[V]
+	_       [64]byte // a cache line apart from the next one
 }
 
-type kept[V any] struct {
-	value  V
-	stamps stamps
-	size   int
-}
-
-// NewTable makes a table of at most that many bytes, over what m knows of changes. hash spreads the keys; their last bits choose the shard.
+// NewTable makes a table of at most that many bytes, over what m knows of changes. hash spreads the keys.
 func NewTable[K comparable, V any](m *Memory, bytes int, hash func(K) uint64) *Table[K, V] {
-	return &Table[K, V]{memory: m, hash: hash, half: max(bytes/2/shards, 1)}
+	t := &Table[K, V]{memory: m, hash: hash, share: bytes / stripes}
+	for i := range t.stripe {
+		sets := make([]set[K, V], 1)
+		t.stripe[i].sets.Store(&sets)
+	}
+	return t
 }
 
 // HashBy hashes keys with a seed of the process's own, so that nobody can choose keys that meet.
@@ -48,28 +52,37 @@ func HashBy[K comparable]() func(K) uint64 {
 	return func(key K) uint64 { return maphash.Comparable(seed, key) }
 }
 
-// Get is what is remembered under key, or nil. The value must not be changed.
-func (t *Table[K, V]) Get(key K) *V {
-	s := &t.shards[t.hash(key)%shards]
-	s.mu.RLock()
-	found, young := s.young[key]
-	if !young {
-		found = s.old[key]
-	}
-	s.mu.RUnlock()
-	switch {
-	case found == nil:
-		return nil
-	case !t.memory.fresh(&found.stamps):
-		t.forget(s, key, found)
-		return nil
-	case !young:
-		t.keep(s, key, found)
-	}
-	return &found.value
+// at is the stripe of keys of that hash.
+func (t *Table[K, V]) at(hash uint64) *stripe[K, V] { return &t.stripe[hash>>8%stripes] }
+
+// set is the set of keys of that hash.
+func (st *stripe[K, V]) set(hash uint64) *set[K, V] { return setOf(*st.sets.Load(), hash) }
+
+func setOf[K comparable, V any](sets []set[K, V], hash uint64) *set[K, V] {
+	return &sets[hash>>16&uint64(len(sets)-1)]
 }
 
-// Read is what a read brought: the value, what it depends on (one to three things), and its size in bytes.
+// Get is what is remembered under key, or nil. The value must not be changed.
+func (t *Table[K, V]) Get(key K) *V {
+	if t == nil {
+		return nil
+	}
+	return t.get(t.hash(key), key)
+}
+
+func (t *Table[K, V]) get(hash uint64, key K) *V {
+	k, _ := t.at(hash).set(hash).find(tag(hash), key)
+	if k == nil || !t.memory.fresh(&k.stamps) {
+		return nil
+	}
+	if !k.asked.Load() { // the line need not be written each time
+		k.asked.Store(true)
+	}
+	return &k.value
+}
+
+// Read is what a read brought: the value, what it depends on (one to three things), and the size in bytes of what it refers to and shares with
+// nobody.
 type Read[V any] struct {
 	Value V
 	Of    []Thing
@@ -87,14 +100,13 @@ type flight[V any] struct {
 // after a change does not wait for a read that began before it. shared tells that the value is remembered, or that somebody else has read it,
 // so that it is only as good as the lease. An error is that of read, or of ctx.
 func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context) (Read[V], error)) (value *V, shared bool, err error) {
-	if known := t.Get(key); known != nil {
+	hash := t.hash(key)
+	if known := t.get(hash, key); known != nil {
 		return known, true, nil
 	}
-	s := &t.shards[t.hash(key)%shards]
 	own := &flight[V]{mark: t.memory.Mark(), landed: make(chan struct{})}
-	s.mu.Lock()
-	if other := s.flights[key]; other != nil && t.memory.still(other.mark) {
-		s.mu.Unlock()
+	at := t.at(hash)
+	if other := at.depart(key, own, t.memory); other != nil {
 		select {
 		case <-other.landed:
 			if other.value != nil {
@@ -106,12 +118,7 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 		}
 		own.mark = t.memory.Mark()
 	} else {
-		if s.flights == nil {
-			s.flights = make(map[K]*flight[V])
-		}
-		s.flights[key] = own
-		s.mu.Unlock()
-		defer t.land(s, key, own)
+		defer at.land(key, own)
 	}
 	got, err := read(ctx)
 	if err != nil {
@@ -121,11 +128,36 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 	return own.value, false, nil
 }
 
+// depart is the flight to wait for, or nil when own has departed.
+func (st *stripe[K, V]) depart(key K, own *flight[V], m *Memory) (other *flight[V]) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if other = st.flights[key]; other != nil && m.still(other.mark) {
+		return other
+	}
+	if st.flights == nil {
+		st.flights = make(map[K]*flight[V])
+	}
+	st.flights[key] = own
+	return nil
+}
+
+// land tells those who wait.
+func (st *stripe[K, V]) land(key K, f *flight[V]) {
+	st.mu.Lock()
+	if st.flights[key] == f {
+		delete(st.flights, key)
+	}
+	st.mu.Unlock()
+	close(f.landed)
+}
+
 // Keep remembers a value that was read since mark, unless that is remembered already or something has changed. It returns what is remembered
 // then, or else the value.
 func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) *V {
-	known := t.Get(key)
-	k := &kept[V]{value: got.Value, size: got.Size + overhead}
+	hash := t.hash(key)
+	known := t.get(hash, key)
+	k := &kept[K, V]{key: key, value: got.Value, size: int32(min(got.Size+slack+int(unsafe.Sizeof(kept[K, V]{})), math.MaxInt32))}
 	var still bool
 	if k.stamps, still = t.memory.stamp(mark, got.Of...); !still {
 		return &k.value
@@ -133,66 +165,91 @@ func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) *V {
 	if known != nil { // nothing has changed between reading that and this
 		return known
 	}
-	t.keep(&t.shards[t.hash(key)%shards], key, k)
+	t.keep(hash, k)
 	return &k.value
+}
+
+// keep makes room for a value. Stamps need no lock: a value that has changed since is there, and is not found.
+func (t *Table[K, V]) keep(hash uint64, k *kept[K, V]) {
+	st := t.at(hash)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s := st.set(hash)
+	before, way := s.find(tag(hash), k.key)
+	if before == nil {
+		for s.full() && st.n > len(*st.sets.Load()) {
+			st.grow(t)
+			s = st.set(hash)
+		}
+		way = s.room(t.memory, int(hash>>48)%ways)
+	}
+	st.put(s, way, tag(hash), k)
+	st.shrink(t)
+}
+
+// put makes a way of a set hold a value, or none.
+func (st *stripe[K, V]) put(s *set[K, V], way int, tag uint64, k *kept[K, V]) {
+	if before := s.put(way, tag, k); before != nil {
+		st.n--
+		st.size -= int(before.size)
+	}
+	if k != nil {
+		st.n++
+		st.size += int(k.size)
+	}
+}
+
+// grow doubles the number of sets.
+func (st *stripe[K, V]) grow(t *Table[K, V]) {
+	from := *st.sets.Load()
+	to := make([]set[K, V], 2*len(from))
+	st.n, st.size = 0, len(to)*int(unsafe.Sizeof(to[0]))
+	for i := range from {
+		for way := range from[i].ways {
+			if k := from[i].ways[way].Load(); k != nil {
+				hash := t.hash(k.key)
+				s := setOf(to, hash)
+				st.put(s, s.room(t.memory, way), tag(hash), k)
+			}
+		}
+	}
+	st.sets.Store(&to)
+}
+
+// shrink brings a stripe back within its share. In two rounds everything goes that is not asked for at this very moment.
+func (st *stripe[K, V]) shrink(t *Table[K, V]) {
+	sets := *st.sets.Load()
+	for visits := 0; st.size > t.share && st.n > 0; visits++ {
+		s := &sets[st.hand&(len(sets)-1)]
+		st.hand++
+		for way := range s.ways {
+			k := s.ways[way].Load()
+			if k != nil && st.size > t.share && (k.idle(t.memory) || visits > 2*len(sets)) {
+				st.put(s, way, 0, nil)
+			}
+		}
+	}
 }
 
 // Forget forgets what is remembered under key.
 func (t *Table[K, V]) Forget(key K) {
-	s := &t.shards[t.hash(key)%shards]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if before := s.young[key]; before != nil {
-		delete(s.young, key)
-		s.size -= before.size
-	}
-	delete(s.old, key)
-}
-
-// land tells those who wait.
-func (t *Table[K, V]) land(s *shard[K, V], key K, f *flight[V]) {
-	s.mu.Lock()
-	if s.flights[key] == f {
-		delete(s.flights, key)
-	}
-	s.mu.Unlock()
-	close(f.landed)
-}
-
-// keep puts a value among the young. Stamps need no lock: a value that has changed since is there, and is not found.
-func (t *Table[K, V]) keep(s *shard[K, V], key K, k *kept[V]) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.young == nil || s.size+k.size > t.half {
-		s.old, s.young, s.size = s.young, make(map[K]*kept[V]), 0
-	}
-	if before := s.young[key]; before != nil {
-		s.size -= before.size
-	}
-	s.young[key] = k
-	s.size += k.size
-}
-
-// forget makes room, unless somebody has read anew meanwhile.
-func (t *Table[K, V]) forget(s *shard[K, V], key K, k *kept[V]) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.young[key] == k {
-		delete(s.young, key)
-		s.size -= k.size
-	}
-	if s.old[key] == k {
-		delete(s.old, key)
+	hash := t.hash(key)
+	st := t.at(hash)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s := st.set(hash)
+	if k, way := s.find(tag(hash), key); k != nil {
+		st.put(s, way, 0, nil)
 	}
 }
 
 // Len is how many values are kept, those that have changed since among them.
 func (t *Table[K, V]) Len() (n int) {
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.RLock()
-		n += len(s.young) + len(s.old)
-		s.mu.RUnlock()
+	for i := range t.stripe {
+		st := &t.stripe[i]
+		st.mu.Lock()
+		n += st.n
+		st.mu.Unlock()
 	}
 	return n
 }

@@ -231,52 +231,61 @@ func (s *Service) sign(ring *token.Keyring, user propusk.User, session propusk.S
 // Opened is a session that an access token opened: who it is, and until when that is so. It may be remembered for as long as neither account nor
 // session change.
 type Opened struct {
+	Life    Life
 	User    propusk.User
 	Session propusk.Session
-	// expires is when the token does, leeway included.
-	expires time.Time
-	// used is when the use was noted last, in Unix seconds.
-	used atomic.Int64
+}
+
+// Life is how long a token goes on to open its session. Copy it only before it is used by several goroutines.
+type Life struct {
+	// ends is when the token, leeway included, or the session does, whichever is first; in Unix milliseconds.
+	ends int64
+	// used is when the use was noted last, in Unix milliseconds. It is read and written atomically.
+	used int64
 }
 
 // Resolve tells who holds the access token and in which session: signature and time of the token, the session's row, its limits of
 // time, and that the account is active are all checked now. Unauthenticated: invalid_token, token_expired, session_ended.
-func (s *Service) Resolve(ctx context.Context, access string) (*Opened, error) {
+func (s *Service) Resolve(ctx context.Context, access string) (Opened, error) {
 	now := s.Now()
 	claims, err := s.Keys.verify(ctx, access, now)
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return nil, notSignedIn("token_expired", "the access token has expired: refresh it or log in again")
+		return Opened{}, notSignedIn("token_expired", "the access token has expired: refresh it or log in again")
 	case err != nil && !errors.Is(err, token.ErrInvalid):
-		return nil, err
+		return Opened{}, err
 	case err != nil:
-		return nil, notSignedIn("invalid_token", "the access token is not valid: log in to get one")
+		return Opened{}, notSignedIn("invalid_token", "the access token is not valid: log in to get one")
 	}
 	session, user, err := s.Store.Now(ctx).SessionBySecret(claims.SessionSecret.Hash(), s.Keys.kept(claims))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, ended()
+		return Opened{}, ended()
 	}
 	if err != nil {
-		return nil, err
+		return Opened{}, err
 	}
 	if user.UserID != claims.UserID.String() || !s.live(session, user, now) {
-		return nil, ended()
+		return Opened{}, ended()
 	}
-	o := &Opened{User: user, Session: session, expires: claims.Expires.Add(s.Keys.Tokens.Leeway)}
-	o.used.Store(session.LastSeen.Unix())
-	s.Use(o, now)
+	ends := claims.Expires.Add(s.Keys.Tokens.Leeway)
+	if session.ExpiresAt.Before(ends) {
+		ends = session.ExpiresAt
+	}
+	o := Opened{User: user, Session: session, Life: Life{ends: ends.UnixMilli(), used: session.LastSeen.UnixMilli()}}
+	s.Use(&o.Life, &o.Session, now)
 	return o, nil
 }
 
 // Use reports whether the limits of time still let the session be used, and notes that it was. What was opened a while ago may have been used
 // elsewhere since: when Use says no, Resolve knows.
-func (s *Service) Use(o *Opened, now time.Time) bool {
-	last := time.Unix(o.used.Load(), 0)
-	if !now.Before(o.expires) || !now.Before(o.Session.ExpiresAt) || now.Sub(last) >= s.Limits.Idle {
+func (s *Service) Use(l *Life, session *propusk.Session, now time.Time) bool {
+	at, last := now.UnixMilli(), atomic.LoadInt64(&l.used)
+	idle := at - last
+	if at >= l.ends || idle >= s.Limits.Idle.Milliseconds() {
 		return false
 	}
-	if now.Sub(last) >= seenEvery && o.used.CompareAndSwap(last.Unix(), now.Unix()) {
-		s.seen.Note(o.Session.ID, now)
+	if idle >= seenEvery.Milliseconds() && atomic.CompareAndSwapInt64(&l.used, last, at) {
+		s.seen.Note(session.ID, now)
 	}
 	return true
 }
