@@ -32,6 +32,8 @@ type doors struct {
 	trusted propusk.Checker
 	// inspector makes the passes that guards look at; nil where a way has none.
 	inspector propusk.Inspector
+	// may answers about whoever shows a bearer in one call, without a pass; nil where a way has no such call.
+	may func(ctx context.Context, bearer string, communityID int64, permission rbac.Permission, owner rbac.Ownership) (rbac.Decision, error)
 	// ownMatters tells a way on which people ask about themselves only.
 	ownMatters bool
 	close      func()
@@ -206,6 +208,7 @@ func (r *replay) guarded(rows []decisions.Row) {
 			// one is no error there.
 		default:
 			r.guard(who, row, permission, bearer)
+			r.atOnce(row, permission, bearer)
 		}
 	}
 }
@@ -239,6 +242,20 @@ func (r *replay) guard(who *guard.Guard, row decisions.Row, permission rbac.Perm
 	r.compare("by a guard", row, told(answer), telling(row))
 	if !r.w.inactive(row.Who) {
 		r.compare("by its pass", row, decisions.Outcome(d, nil), row.Outcome())
+	}
+}
+
+// atOnce asks in one call, the second time of what is remembered.
+func (r *replay) atOnce(row decisions.Row, permission rbac.Permission, bearer string) {
+	want := row.Outcome()
+	if r.w.inactive(row.Who) {
+		want = "error unauthenticated"
+	}
+	for range 2 {
+		if r.d.may != nil {
+			d, err := r.d.may(r.t.Context(), bearer, r.w.named(row.Where), permission, row.Owner)
+			r.compare("at once", row, decisions.Outcome(d, err), want)
+		}
 	}
 }
 

@@ -233,7 +233,7 @@ func openEmbedded(t *testing.T, w *world, c *config.Config) doors {
 		t.Fatal(err)
 	}
 	return doors{
-		inspector: p, trusted: p,
+		inspector: p, trusted: p, may: p.May,
 		as: func(ctx context.Context, bearer string) (propusk.Checker, error) {
 			pass, err := p.Inspect(ctx, bearer, w.communities[decisions.Owls])
 			return p.As(pass), err

@@ -33,6 +33,9 @@ func (d decisions) expect(roles []string, p string, o rbac.Ownership, want rbac.
 	if got := d.grants.Decide(roles, perm(p), o); got != want {
 		d.t.Errorf("%v %s (owner %d): %+v, want %+v", roles, p, o, got, want)
 	}
+	if got := d.grants.Holder(roles).Decide(perm(p), o); got != want {
+		d.t.Errorf("the holder of %v %s (owner %d): %+v, want %+v", roles, p, o, got, want)
+	}
 }
 
 func TestDecide(t *testing.T) {
@@ -252,5 +255,40 @@ func TestGrantsKnowWhatTheirCatalogueKnows(t *testing.T) {
 	}
 	if (*rbac.Grants)(nil).Knows(rbac.MustPermission("shout:read")) {
 		t.Error("no grants know a permission")
+	}
+}
+
+// A holder of roles decides as the roles do, and to make one changes nothing of them.
+func TestAHolderDecidesAsItsRolesDo(t *testing.T) {
+	grants := compile(t, magazine())
+	names := append(grants.Roles(), "nobody")
+	fresh := compile(t, magazine())
+	for _, one := range names {
+		for _, two := range names {
+			for _, three := range names {
+				held := []string{one, two, three}
+				holder := grants.Holder(held)
+				for _, p := range append(grants.Permissions(rbac.Admin), "shout:fly", "shout:update") {
+					if p == rbac.Everything {
+						continue
+					}
+					for _, o := range []rbac.Ownership{noOwner, self, other} {
+						if got, want := holder.Decide(perm(p), o), fresh.Decide(held, perm(p), o); got != want {
+							t.Fatalf("%v %s (owner %d): %+v, want %+v", held, p, o, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+	for name, nobody := range map[string]rbac.Holder{
+		"zero": {}, "no grants": (*rbac.Grants)(nil).Holder(names), "no roles": grants.Holder(nil), "unknown": grants.Holder(roles("nobody")),
+	} {
+		if got := nobody.Decide(perm("shout:read"), self); got.Allowed {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := grants.Holder(roles("admin")).Decide(rbac.Permission{}, self); got.Allowed {
+		t.Errorf("no permission: %+v", got)
 	}
 }

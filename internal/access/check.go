@@ -21,11 +21,15 @@ const MaxChecks = 1000
 
 // Check answers one question; see CheckAll.
 func (s *Service) Check(ctx context.Context, caller propusk.Pass, q propusk.Question) (rbac.Decision, error) {
-	found, err := s.look(ctx, caller, []propusk.Question{q}, func(int) string { return "" })
-	if err != nil {
+	f, bad := s.read(q)
+	if len(bad) > 0 {
+		return rbac.Decision{}, malformed(bad)
+	}
+	l := looker{s: s, ctx: ctx, caller: &caller}
+	if err := l.fill(&f, q); err != nil {
 		return rbac.Decision{}, err
 	}
-	return found[0].decide(), nil
+	return f.decide(), nil
 }
 
 // CheckAll answers each question in turn. What cannot be allowed is a Decision, not an error: to unknown users the reason is inactive, and in
@@ -34,8 +38,8 @@ func (s *Service) Check(ctx context.Context, caller propusk.Pass, q propusk.Ques
 func (s *Service) CheckAll(ctx context.Context, caller propusk.Pass, questions []propusk.Question) ([]rbac.Decision, error) {
 	found, err := s.look(ctx, caller, questions, func(i int) string { return fmt.Sprintf("checks[%d].", i) })
 	decisions := make([]rbac.Decision, len(found))
-	for i, f := range found {
-		decisions[i] = f.decide()
+	for i := range found {
+		decisions[i] = found[i].decide()
 	}
 	return decisions, err
 }
@@ -52,7 +56,7 @@ type finding struct {
 }
 
 // decide is the one place where a check is decided.
-func (f finding) decide() rbac.Decision {
+func (f *finding) decide() rbac.Decision {
 	if !f.active {
 		return rbac.Decision{Reason: rbac.ReasonInactive}
 	}
@@ -72,18 +76,19 @@ func (s *Service) look(ctx context.Context, caller propusk.Pass, questions []pro
 		}
 	}
 	if len(faults) > 0 {
-		return nil, &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: faults}
+		return nil, malformed(faults)
 	}
-	l := looker{s: s, ctx: ctx, caller: caller}
-	if len(questions) > 1 {
-		l.people, l.places = map[string]propusk.Pass{}, map[visit]propusk.Pass{}
-	}
+	l := looker{s: s, ctx: ctx, caller: &caller, people: map[string]propusk.Pass{}, places: map[visit]propusk.Pass{}}
 	for i, q := range questions {
 		if err := l.fill(&found[i], q); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+func malformed(faults []propusk.FieldError) error {
+	return &propusk.Error{Kind: propusk.Invalid, Code: "invalid_input", Message: "the input was refused", Fields: faults}
 }
 
 // read checks the form of a question.
@@ -109,11 +114,11 @@ func (s *Service) read(q propusk.Question) (f finding, bad []propusk.FieldError)
 // isUUID takes the plain form only; the parser knows others.
 func isUUID(text string) bool { return len(text) == 36 && uuid.Validate(text) == nil }
 
-// looker answers the questions of one call. Of several it looks each thing up once.
+// looker answers the questions of one call. With maps it looks each thing up once.
 type looker struct {
 	s      *Service
 	ctx    context.Context
-	caller propusk.Pass
+	caller *propusk.Pass
 	people map[string]propusk.Pass
 	places map[visit]propusk.Pass
 }
@@ -124,7 +129,7 @@ type visit struct {
 }
 
 func (l *looker) fill(f *finding, q propusk.Question) (err error) {
-	if f.pass, err = l.person(q.UserID); err != nil {
+	if err = l.person(&f.pass, q.UserID); err != nil {
 		return err
 	}
 	f.active = f.pass.User.IsActive || f.pass.Operator
@@ -134,65 +139,65 @@ func (l *looker) fill(f *finding, q propusk.Question) (err error) {
 			f.owner = rbac.OwnerSelf
 		}
 	}
-	if f.platform || !f.active {
+	community := cmp.Or(q.CommunityID, l.s.DefaultCommunity)
+	if f.platform || !f.active || community == 0 {
 		return nil
 	}
-	community := cmp.Or(q.CommunityID, l.s.DefaultCommunity)
-	if community != 0 {
-		f.pass, err = l.placed(f.pass, community)
-	}
-	return err
+	return l.place(&f.pass, community)
 }
 
-// person is the pass of whom a question is about. Nobody is a pass without a user.
-func (l *looker) person(userID string) (propusk.Pass, error) {
+// person makes the pass of whom a question is about. Nobody is a pass without a user.
+func (l *looker) person(pass *propusk.Pass, userID string) error {
 	// A key that asks about its issuer by name asks about the person, not about itself.
 	myself := strings.EqualFold(userID, l.caller.User.UserID) && l.caller.KeyID == ""
 	if userID == "" || myself {
-		return nowhere(l.caller), nil
+		*pass = *l.caller
+		nowhere(pass)
+		return nil
 	}
-	if err := Require(l.caller, permCheck); err != nil {
-		return propusk.Pass{}, err
+	if err := Require(*l.caller, permCheck); err != nil {
+		return err
 	}
 	userID = strings.ToLower(userID)
-	if pass, known := l.people[userID]; known {
-		return pass, nil
+	var known bool
+	if *pass, known = l.people[userID]; known {
+		return nil
 	}
 	user, err := l.s.whoIs(l.ctx, userID)
 	if err != nil {
-		return propusk.Pass{}, err
+		return err
 	}
-	pass := l.s.pass(user, propusk.Session{})
+	*pass = l.s.pass(user, propusk.Session{})
 	if l.people != nil {
-		l.people[userID] = pass
+		l.people[userID] = *pass
 	}
-	return pass, nil
+	return nil
 }
 
-// nowhere is a pass without the community of the request that it was made for: a question says itself where it is about.
-func nowhere(me propusk.Pass) propusk.Pass {
+// nowhere takes from a pass the community of the request that it was made for: a question says itself where it is about.
+func nowhere(me *propusk.Pass) {
 	me.Named, me.Community, me.Member, me.Local, me.Ranks = false, propusk.Community{}, false, propusk.Standing{}, nil
-	return me
 }
 
-// placed is the pass in a community; in one that does not exist it is in none.
-func (l *looker) placed(pass propusk.Pass, community int64) (propusk.Pass, error) {
+// place puts the pass in a community; where that does not exist it is in none.
+func (l *looker) place(pass *propusk.Pass, community int64) error {
 	key := visit{pass.User.ID, community, pass.KeyID}
 	if placed, known := l.places[key]; known {
-		return placed, nil
+		*pass = placed
+		return nil
 	}
 	pass.Named = true
 	found, err := l.s.stand(l.ctx, &pass.User, community)
 	switch {
 	case err == nil:
-		found.put(&pass)
+		found.put(pass)
 	case propusk.KindOf(err) != propusk.NotFound:
-		return propusk.Pass{}, err
+		return err
 	}
 	if l.places != nil {
-		l.places[key] = pass
+		l.places[key] = *pass
 	}
-	return pass, nil
+	return nil
 }
 
 func (s *Service) mirrored(ctx context.Context, community int64) func(store.GrantsHash) []byte {
@@ -205,11 +210,11 @@ func (s *Service) mirrored(ctx context.Context, community int64) func(store.Gran
 // Visit is the pass of the caller in a community, or in the default one where none is named. A community that does not exist, or that the
 // caller is not in, is none; only platform admins enter every one.
 func (s *Service) Visit(ctx context.Context, caller propusk.Pass, community int64) (propusk.Pass, error) {
-	me := nowhere(caller)
-	if err := s.visit(ctx, &me, community); err != nil {
+	nowhere(&caller)
+	if err := s.visit(ctx, &caller, community); err != nil {
 		return propusk.Pass{}, err
 	}
-	return me, nil
+	return caller, nil
 }
 
 // InspectIn is Inspect and Visit in one.

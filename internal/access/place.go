@@ -148,19 +148,23 @@ func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(st
 	if err != nil {
 		return nil, err
 	}
-	s.grants.remember(c.Grants, grants, len(lists))
+	s.grants.remember(c.Grants, grants, decodedSize*len(lists), max(leastGrants, s.Memory.grants))
 	return grants, nil
 }
 
-// maxGrants bounds what is remembered, in bytes of the lists as they are kept; decoded they take some times as much. Most communities share
-// a few lists.
-const maxGrants = 16 << 20
+const (
+	// leastGrants is how much memory there is for decoded lists whatever Memory is bounded to, in bytes.
+	leastGrants = 4 << 20
+	// decodedSize is how much more lists take once they are decoded.
+	decodedSize = 5
+)
 
-// grantsMemory is compiled lists by their hash.
+// grantsMemory is compiled lists by their hash. Most communities share a few.
 type grantsMemory struct {
 	mu    sync.RWMutex
 	known map[store.GrantsHash]*rbac.Grants
-	size  int
+	sizes map[store.GrantsHash]int
+	size  int // of all, in bytes
 }
 
 func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
@@ -169,11 +173,24 @@ func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
 	return m.known[hash]
 }
 
-func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants, size int) {
+// remember keeps lists, and of others what then has room in so many bytes.
+func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants, size, room int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known == nil || m.size+size > maxGrants {
-		m.known, m.size = make(map[store.GrantsHash]*rbac.Grants), 0
+	if m.known == nil {
+		m.known, m.sizes = make(map[store.GrantsHash]*rbac.Grants), make(map[store.GrantsHash]int)
 	}
-	m.known[hash], m.size = grants, m.size+size
+	if m.known[hash] != nil {
+		return
+	}
+	for other := range m.known {
+		if m.size+size <= room {
+			break
+		}
+		m.size -= m.sizes[other]
+		delete(m.known, other)
+		delete(m.sizes, other)
+	}
+	m.known[hash], m.sizes[hash] = grants, size
+	m.size += size
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -335,6 +336,87 @@ func (b *bare) may(token string, community int64) bool {
 	}
 	roles, member := b.roles[[2]int64{user, community}]
 	return member && roles&(1<<1) != 0 && b.grants[1]&(1<<7) != 0
+}
+
+// Asked in one call, whoever is refused or expired is so as with a Pass, and a change that memory is told of counts at once.
+func TestOneCallAnswersAsAPassDoes(t *testing.T) {
+	changes := &memory.Memory{}
+	w := settle(t, 3, 2, 1<<20)
+	w.Access.Memory = access.NewMemory(changes, 1<<20)
+	ask := func(bearer string, community int64) string {
+		t.Helper()
+		got, err := w.Access.May(t.Context(), bearer, community, mayWrite, rbac.OwnerUnknown)
+		pass, passErr := w.Access.InspectIn(t.Context(), bearer, community)
+		want := pass.May(mayWrite, rbac.OwnerUnknown)
+		if passErr != nil {
+			want = rbac.Decision{}
+		}
+		if got != want || propusk.KindOf(err) != propusk.KindOf(passErr) {
+			t.Errorf("in one call %+v %v, and by a pass %+v %v", got, err, want, passErr)
+		}
+		return fmt.Sprint(got, err != nil)
+	}
+	for range 2 {
+		for _, bearer := range append(w.tokens, "", "rubbish", w.tokens[1]+"x") {
+			for _, community := range append(w.communities, 0, -1, 4711) {
+				ask(bearer, community)
+			}
+		}
+	}
+	if n := w.reads(func() { ask(w.tokens[1], w.communities[0]) }); n != 0 {
+		t.Errorf("the same again takes %d statements", n)
+	}
+	allowed := ask(w.tokens[1], w.communities[0])
+	err := w.db.Update(t.Context(), func(tx store.Tx) error {
+		return tx.SetMemberRoles(w.communities[0], w.users[1].ID, []string{"reader"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes.Drop(memory.Member(w.communities[0], w.users[1].ID))
+	if ask(w.tokens[1], w.communities[0]) == allowed {
+		t.Error("the role was taken, and what it permits is allowed")
+	}
+	w.now = time.Now().Add(48 * time.Hour)
+	if _, err := w.Access.May(t.Context(), w.tokens[1], w.communities[1], mayWrite, rbac.OwnerUnknown); propusk.KindOf(err) != propusk.Unauthenticated {
+		t.Errorf("in two days: %v", err)
+	}
+	w.now, w.lease.ends = time.Time{}, true
+	if n := w.reads(func() { ask(w.tokens[1], w.communities[0]) }); n != 4 {
+		t.Errorf("without a lease two questions take %d statements", n)
+	}
+}
+
+// What is remembered takes no more than it may, however much there is to remember.
+func TestMemoryTakesNoMoreThanItMay(t *testing.T) {
+	const bytes = 2 << 20
+	w := settle(t, 300, 60, bytes)
+	held := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	w.inspect(t)
+	before := held()
+	for _, community := range w.communities {
+		for i, token := range w.tokens {
+			if _, err := w.Access.InspectIn(t.Context(), token, community); err != nil {
+				t.Fatal(err)
+			}
+			about := propusk.Question{Permission: "shout:create", CommunityID: community, UserID: w.users[i].UserID}
+			if _, err := w.Access.Check(t.Context(), w.Operator(), about); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const beside = 256 << 10 // what others in the process have come to hold
+	if took := int64(held()) - int64(before); took > bytes+beside {
+		t.Errorf("it takes %d bytes of %d", took, bytes)
+	} else {
+		t.Logf("it takes %d bytes of %d", took, bytes)
+	}
+	runtime.KeepAlive(w)
 }
 
 func BenchmarkCheck(b *testing.B) {

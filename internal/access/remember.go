@@ -25,16 +25,18 @@ type Memory struct {
 	people      *memory.Table[string, propusk.User]
 	places      *memory.Table[seat, placed]
 	communities *memory.Table[int64, ground]
+	grants      int // bytes for the lists of permissions
 }
 
 // NewMemory makes one of at most that many bytes. changes is told of all that changes.
 func NewMemory(changes *memory.Memory, bytes int) Memory {
 	return Memory{
 		changes:     changes,
-		bearers:     memory.NewTable[string, shown](changes, bytes/2, memory.HashBy[string]()),
+		bearers:     memory.NewTable[string, shown](changes, bytes*3/8, memory.HashBy[string]()),
 		people:      memory.NewTable[string, propusk.User](changes, bytes/16, memory.HashBy[string]()),
 		places:      memory.NewTable[seat, placed](changes, bytes*3/8, memory.HashBy[seat]()),
 		communities: memory.NewTable[int64, ground](changes, bytes/16, memory.HashBy[int64]()),
+		grants:      bytes / 8,
 	}
 }
 

@@ -26,6 +26,8 @@ type record struct {
 	userID    string
 	// address is the client's, without the port.
 	address string
+	// pass is the caller's, once one is let in.
+	pass propusk.Pass
 }
 
 type recordKey struct{}
@@ -69,6 +71,9 @@ func (d *Door) around(routes http.Handler) http.Handler {
 
 // readable refuses query parameters that are no text. Databases differ in what they make of a NUL; we do not let it come to that.
 func (d *Door) readable(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.RawQuery == "" {
+		return true
+	}
 	raw, err := url.QueryUnescape(r.URL.RawQuery)
 	if err != nil || !utf8.ValidString(raw) || strings.ContainsFunc(raw, unicode.IsControl) {
 		refuseQuery(w, r, "query", "must be UTF-8 text without control characters, percent-encoded")
@@ -199,11 +204,21 @@ func (r *record) origin() propusk.Origin {
 
 // secure sets what the OWASP REST Security Cheat Sheet asks of every answer.
 func secure(h http.Header, requestID string) {
-	h.Set("X-Request-ID", requestID)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	h["X-Request-Id"] = []string{requestID}
+	for _, one := range always {
+		h[one.name] = one.value
+	}
+}
+
+// always is the same for every answer. Nobody writes to the values: to change a header is to give it another one.
+var always = []struct {
+	name  string
+	value []string
+}{
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
 }
 
 // cors answers preflights of the allowed origins and marks answers to them. Tokens travel in a header that a page must set itself, so no

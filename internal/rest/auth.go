@@ -18,13 +18,8 @@ const (
 	keyScheme    = "api_key"
 )
 
-type passKey struct{}
-
 // passOf is the caller. It is there in every operation made with signedIn; elsewhere it is a zero Pass, which may nothing.
-func passOf(ctx context.Context) propusk.Pass {
-	pass, _ := ctx.Value(passKey{}).(propusk.Pass)
-	return pass
-}
+func passOf(ctx context.Context) propusk.Pass { return recordOf(ctx).pass }
 
 // authenticate lets only holders of a live session through to operations that ask for one. Elsewhere the Authorization header is not
 // even looked at, so that a dead token does not keep anybody from logging in.
@@ -56,8 +51,9 @@ func (d *Door) authenticate(api huma.API) func(huma.Context, func(huma.Context))
 			}
 			return
 		}
-		recordOf(ctx.Context()).userID = pass.User.UserID
-		next(huma.WithValue(ctx, passKey{}, pass))
+		rec := recordOf(ctx.Context())
+		rec.userID, rec.pass = pass.User.UserID, pass
+		next(ctx)
 	}
 }
 

@@ -103,12 +103,16 @@ func exactly(mux *http.ServeMux, unknown http.HandlerFunc) http.Handler {
 		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
 			clean += "/"
 		}
-		_, pattern := mux.Handler(r)
-		if clean != r.URL.Path || (strings.HasSuffix(pattern, "/{$}") && !strings.HasSuffix(r.URL.Path, "/")) {
+		handler, pattern := mux.Handler(r)
+		switch {
+		case clean != r.URL.Path || (strings.HasSuffix(pattern, "/{$}") && !strings.HasSuffix(r.URL.Path, "/")):
 			unknown(w, r)
-			return
+		case strings.Contains(pattern, "{"):
+			mux.ServeHTTP(w, r) // which matches once more, for the values in the path
+		default:
+			r.Pattern = pattern
+			handler.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	})
 }
 
