@@ -124,8 +124,8 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 	if err != nil {
 		return nil, false, err
 	}
-	own.value = t.Keep(own.mark, key, got)
-	return own.value, false, nil
+	own.value, shared = t.Keep(own.mark, key, got)
+	return own.value, shared, nil
 }
 
 // depart is the flight to wait for, or nil when own has departed.
@@ -153,20 +153,20 @@ func (st *stripe[K, V]) land(key K, f *flight[V]) {
 }
 
 // Keep remembers a value that was read since mark, unless that is remembered already or something has changed. It returns what is remembered
-// then, or else the value.
-func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) *V {
+// then, or else the value. shared tells that somebody else has read it, perhaps earlier, so that it is only as good as the lease.
+func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) (value *V, shared bool) {
 	hash := t.hash(key)
 	known := t.get(hash, key)
 	k := &kept[K, V]{key: key, value: got.Value, size: int32(min(got.Size+slack+int(unsafe.Sizeof(kept[K, V]{})), math.MaxInt32))}
 	var still bool
 	if k.stamps, still = t.memory.stamp(mark, got.Of...); !still {
-		return &k.value
+		return &k.value, false
 	}
-	if known != nil { // nothing has changed between reading that and this
-		return known
+	if known != nil { // nothing has changed between reading that and this, as far as this process was told
+		return known, true
 	}
 	t.keep(hash, k)
-	return &k.value
+	return &k.value, false
 }
 
 // keep makes room for a value. Stamps need no lock: a value that has changed since is there, and is not found.

@@ -130,6 +130,8 @@ type passQuery struct {
 	CommunityID int64 `query:"community_id" minimum:"1" maximum:"2147483647" doc:"Where; the server's default community, if it has one, when left out"`
 }
 
+const checkPath = "/api/check"
+
 func (d *Door) checks(api huma.API) {
 	const about = "; about others it needs access:check"
 	op := func(method, path, id, summary string) huma.Operation {
@@ -137,7 +139,7 @@ func (d *Door) checks(api huma.API) {
 		op.Errors = append(op.Errors, http.StatusForbidden)
 		return op
 	}
-	huma.Register(api, op(http.MethodPost, "/api/check", "check", "May somebody do that, here?"+about),
+	huma.Register(api, op(http.MethodPost, checkPath, "check", "May somebody do that, here?"+about),
 		answer(d, func(ctx context.Context, me propusk.Pass, in *question) (Decision, error) {
 			decision, err := d.Access.Check(ctx, me, in.Body.question())
 			return toDecision(decision), err

@@ -71,7 +71,7 @@ var useStrictHuma = sync.OnceFunc(func() {
 // Handler serves the whole API, its description at /openapi.json and its documentation at /docs.
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
-	api := d.api(exactMux{mux})
+	api := d.api(exactMux{mux, d.quickly})
 	docs.Register(mux, "/openapi.json")
 	mux.HandleFunc("/", d.unknownRoute(mux))
 	mux.HandleFunc("HEAD /api/users/logout", d.unknownRoute(mux)) // GET would take it, and log out whoever only looks
@@ -118,7 +118,7 @@ func exactly(mux *http.ServeMux, unknown http.HandlerFunc) http.Handler {
 
 // OpenAPI is the description of the API, as served.
 func (d *Door) OpenAPI() *huma.OpenAPI {
-	return d.api(exactMux{http.NewServeMux()}).OpenAPI()
+	return d.api(exactMux{http.NewServeMux(), d.quickly}).OpenAPI()
 }
 
 const description = `Accounts, sessions and roles for community platforms.
@@ -162,11 +162,18 @@ const apiVersion = "1.0.0"
 
 // exactMux makes a pattern that ends in a slash match that path alone. Otherwise DELETE /api/users/ would also answer
 // DELETE /api/users/somebody-else, and delete the caller.
-type exactMux struct{ *http.ServeMux }
+type exactMux struct {
+	*http.ServeMux
+	// quickly stands before what answers checks.
+	quickly func(http.HandlerFunc) http.HandlerFunc
+}
 
 func (m exactMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
 	if strings.HasSuffix(pattern, "/") {
 		pattern += "{$}"
+	}
+	if pattern == http.MethodPost+" "+checkPath {
+		handler = m.quickly(handler)
 	}
 	m.ServeMux.HandleFunc(pattern, handler)
 }
