@@ -33,8 +33,7 @@ func (d *Door) answerQuickly(w http.ResponseWriter, r *http.Request) bool {
 	n, err := io.ReadFull(r.Body, raw)
 	r.Body = again{io.MultiReader(bytes.NewReader(raw[:n]), r.Body), r.Body}
 	var q Question
-	// A null is refused with words of its own; one within a text only takes longer.
-	if err != nil || bytes.Contains(raw, []byte("null")) || strictJSON.Unmarshal(raw, &q) != nil {
+	if err != nil || strictJSON.Unmarshal(raw, &q) != nil {
 		return false
 	}
 	me, err := d.inspected(r.Context(), r.Header.Get("Authorization"))
