@@ -34,7 +34,7 @@ type Service struct {
 	// Mirror, when set, is asked for compiled lists before the database is.
 	Mirror Mirror
 	Log    *slog.Logger
-	// Now is the wall clock; Random is where secrets of API keys come from.
+	// Now is time.Now, but for tests; Random is where secrets of API keys come from.
 	Now    func() time.Time
 	Random io.Reader
 

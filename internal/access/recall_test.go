@@ -34,6 +34,8 @@ type lease struct{ ends bool }
 
 func (l *lease) Holds() bool { return !l.ends }
 
+func (l *lease) HoldsAt(time.Time) bool { return l.Holds() }
+
 // counting counts who reads by single statements.
 type counting struct {
 	store.Store

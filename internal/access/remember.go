@@ -15,7 +15,11 @@ import (
 )
 
 // Lease is the right to answer from memory. It ends by itself, so whoever has looked something up asks again at the very end.
-type Lease interface{ Holds() bool }
+type Lease interface {
+	Holds() bool
+	// HoldsAt is Holds for those who have just read the clock, by time.Now.
+	HoldsAt(now time.Time) bool
+}
 
 // Memory is what a node remembers: who shows which token or key, who somebody is, and what people are in communities. The zero value
 // remembers nothing.
@@ -32,12 +36,19 @@ type Memory struct {
 func NewMemory(changes *memory.Memory, bytes int) Memory {
 	return Memory{
 		changes:     changes,
-		bearers:     memory.NewTable[string, shown](changes, bytes*3/8, memory.HashBy[string]()),
+		bearers:     memory.NewTable[string, shown](changes, bytes*3/8, hashOfSecret()),
 		people:      memory.NewTable[string, propusk.User](changes, bytes/16, memory.HashBy[string]()),
 		places:      memory.NewTable[seat, placed](changes, bytes*3/8, memory.HashBy[seat]()),
 		communities: memory.NewTable[int64, ground](changes, bytes/16, memory.HashBy[int64]()),
 		grants:      bytes / 8,
 	}
+}
+
+// hashOfSecret hashes tokens and keys by their last bytes. Those are of a signature, or random, in all that are remembered.
+func hashOfSecret() func(string) uint64 {
+	const enough = 32
+	hash := memory.HashBy[string]()
+	return func(text string) uint64 { return hash(text[max(0, len(text)-enough):]) }
 }
 
 // seat is where what somebody is in a community is remembered.
@@ -75,12 +86,13 @@ func recall[K comparable, V any](
 
 // shown is a token or a key that was shown, and what it opened.
 type shown struct {
+	// plain is the ID of the account if all that there is to say of it in a community is what its roles say there: it has no key, and no power above
+	// communities. Else it is 0. With life, which every check looks at too, it shares a cache line with what the table knows.
+	plain int64
 	// life is that of a session; a key has its own limits.
 	life session.Life
 	key  *usedKey
-	// plain tells that what its roles say in a community is all that there is to say: there is no key, and no power above communities.
-	plain bool
-	user  propusk.User // its ID is close to what else every check looks at
+	user propusk.User
 	// session is the zero one of a key.
 	session  propusk.Session
 	platform propusk.Standing
@@ -88,9 +100,11 @@ type shown struct {
 
 // opened is what a session or a key opens.
 func opened(by propusk.Pass) shown {
-	return shown{
-		plain: by.KeyID == "" && !by.Anywhere(), user: by.User, session: by.Session, platform: by.Platform,
+	b := shown{user: by.User, session: by.Session, platform: by.Platform}
+	if by.KeyID == "" && !by.Anywhere() {
+		b.plain = by.User.ID
 	}
+	return b
 }
 
 // put makes it what a pass is about.
@@ -177,14 +191,16 @@ func (s *Service) plainly(bearer string, community int64, p rbac.Permission, own
 		return decision, false
 	}
 	b := s.Memory.bearers.Get(bearer)
-	if b == nil || !b.plain || s.Platform.Knows(p) {
+	if b == nil || b.plain == 0 || s.Platform.Knows(p) {
 		return decision, false
 	}
-	here := s.Memory.places.Get(seat{b.user.ID, community})
+	here := s.Memory.places.Get(seat{b.plain, community})
 	if here == nil || !here.member {
 		return decision, false
 	}
-	return here.holder.Decide(p, owner), s.use(b, s.Now()) && lease.Holds()
+	decision = here.holder.Decide(p, owner)
+	now := s.Now() // last
+	return decision, lease.HoldsAt(now) && s.use(b, now)
 }
 
 // whoIs finds an account by its user_id in lower case. Nobody is a User without one.

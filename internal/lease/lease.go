@@ -30,6 +30,9 @@ type Lease struct {
 // memory was so at that moment. A nil Lease does not hold.
 func (l *Lease) Holds() bool { return l != nil && int64(time.Since(l.base)) < l.until.Load() }
 
+// HoldsAt is Holds for those who have just read the clock. now is as time.Now gave it, with its monotonic reading.
+func (l *Lease) HoldsAt(now time.Time) bool { return l != nil && int64(now.Sub(l.base)) < l.until.Load() }
+
 // Memory is what this process remembers. Both methods return when nobody who asks from then on is told what was known before, also not by a
 // statement that is under way.
 type Memory interface {
