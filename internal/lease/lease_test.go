@@ -259,9 +259,7 @@ func story(t *testing.T, tell func(t *testing.T, server, writer *process)) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		url := pgtest.Database(t)
-		server, writer := begin(t, url), begin(t, url)
-		settle(t, server)
-		tell(t, server, writer)
+		tell(t, begin(t, url), begin(t, url))
 	})
 }
 
@@ -271,17 +269,6 @@ func bubble(t *testing.T, tell func(t *testing.T, server, writer *process)) {
 		url := "sqlite:" + filepath.Join(t.TempDir(), "propusk.db")
 		tell(t, begin(t, url), begin(t, url))
 	})
-}
-
-// settle makes the database's server one that has been it for long.
-func settle(t testing.TB, p *process) {
-	t.Helper()
-	ctx, log := context.Background(), p.db.ChangeLog()
-	must(t, log.Join(ctx, "settler", "here:0"))
-	must(t, log.Leave(ctx, "settler"))
-	census, err := log.Nodes(ctx, nil)
-	must(t, err)
-	must(t, log.Settle(ctx, census.Server))
 }
 
 // onServer reports whether time is real.

@@ -19,7 +19,6 @@ func town(t testing.TB, nodes int) []*process {
 	for i := range all {
 		all[i] = begin(t, url)
 	}
-	settle(t, all[0])
 	for _, p := range all {
 		p.serve()
 	}
@@ -65,7 +64,6 @@ func TestThreeNodesForgetWithinMilliseconds(t *testing.T) {
 func TestWithoutMessengerAChangeTakesARenewalLonger(t *testing.T) {
 	url := pgtest.Database(t)
 	all := []*process{begin(t, url), begin(t, url), begin(t, url)}
-	settle(t, all[0])
 	for _, p := range all {
 		p.mute()
 		p.serve()

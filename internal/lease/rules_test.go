@@ -128,6 +128,7 @@ var everyRule = []rule{
 			news, err := writer.db.ChangeLog().News(ctx, "", begun.At)
 			must(t, err)
 			gap = news.Gap
+			time.Sleep(10 * time.Millisecond)
 		}
 		thaw()
 		server.moment()

@@ -60,6 +60,9 @@ CREATE UNLOGGED TABLE cache_life (
     CONSTRAINT cache_life_is_one_row CHECK (one)
 );
 
+-- Where there was no registry until now nobody holds a lease.
+INSERT INTO cache_life (settled) VALUES (pg_postmaster_start_time());
+
 -- Logs one change, and notes it for the transaction itself: if that read the log, serializable transactions would fail because of each other.
 -- After very many only that everything changed is logged, once.
 -- +goose StatementBegin
