@@ -35,7 +35,11 @@ func (s *server) awaitStatus(t *testing.T, status int, patience time.Duration) t
 	}
 }
 
-// Without its database the server refuses within a second, allows nothing, and needs no restart when the database is back.
+// lease is how long a server may go on answering from memory when it hears nothing from its database.
+const lease = 700 * time.Millisecond
+
+// Without its database the server refuses within a second, allows nothing but for the rest of its lease, and needs no restart when the
+// database is back.
 func TestWithoutPostgresNothingIsAllowed(t *testing.T) {
 	t.Parallel()
 	for how, takeAway := range map[string]struct {
@@ -52,6 +56,15 @@ func TestWithoutPostgresNothingIsAllowed(t *testing.T) {
 			s.call(t, http.StatusOK, "GET", "/api/users/me", admin, nil)
 
 			takeAway.down(postgres, t)
+			for down := time.Now(); ; {
+				asked := time.Now()
+				if got, err := s.try("GET", "/api/users/me", admin, nil); err == nil && got.status == http.StatusServiceUnavailable {
+					break
+				}
+				if asked.Sub(down) > lease {
+					t.Fatalf("asked %v after the database went, it answers", asked.Sub(down))
+				}
+			}
 			for range 3 {
 				for _, request := range []struct {
 					method, path, token string
