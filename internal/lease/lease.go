@@ -114,7 +114,7 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		Config: c, log: c.Database.ChangeLog(), base: time.Now(), acks: make(chan ack, 1), begun: make(chan struct{}),
-		marked: map[string]time.Duration{}, met: map[string]time.Duration{},
+		marked: map[string]time.Duration{}, met: map[string]time.Duration{}, without: taken(),
 	}
 	if n.log == nil {
 		return n, nil
