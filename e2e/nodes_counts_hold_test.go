@@ -8,6 +8,7 @@ import "time"
 const (
 	nodeRounds     = 1000
 	nodeFileRounds = 200
+	nodeTimed      = 100
 	nodeFaults     = 10
 	nodeSubjects   = 5 // ten faults make fifty rounds of each kind
 	nodeFailovers  = 1000

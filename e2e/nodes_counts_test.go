@@ -8,6 +8,7 @@ import "time"
 const (
 	nodeRounds     = 20 // of each kind of revocation while all is well
 	nodeFileRounds = 4  // the same over one file of SQLite
+	nodeTimed      = 5  // of each kind, timed while nobody else asks
 	nodeFaults     = 1  // times that each fault happens
 	nodeSubjects   = 2  // of each kind revoked during one fault
 	nodeFailovers  = 30 // revocations answered around the death of a primary
