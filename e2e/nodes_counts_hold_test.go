@@ -2,8 +2,6 @@
 
 package e2e
 
-import "time"
-
 // The lengths at which the claims are made; nodes_counts_test.go says what each constant is.
 const (
 	nodeRounds     = 1000
@@ -12,7 +10,4 @@ const (
 	nodeFaults     = 10
 	nodeSubjects   = 5 // ten faults make fifty rounds of each kind
 	nodeFailovers  = 1000
-	nodeSoak       = 20 * time.Minute
-	nodeSoakWarm   = 5 * time.Minute
-	nodeSoakFaults = time.Minute
 )

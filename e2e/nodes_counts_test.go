@@ -2,8 +2,6 @@
 
 package e2e
 
-import "time"
-
 // How long the stories of several nodes are told by "go test ./...". nodes_counts_hold_test.go has the lengths at which the claims are made.
 const (
 	nodeRounds     = 20 // of each kind of revocation while all is well
@@ -12,7 +10,4 @@ const (
 	nodeFaults     = 1  // times that each fault happens
 	nodeSubjects   = 2  // of each kind revoked during one fault
 	nodeFailovers  = 30 // revocations answered around the death of a primary
-	nodeSoak       = 10 * time.Second
-	nodeSoakWarm   = 3 * time.Second // after which nothing may grow
-	nodeSoakFaults = 4 * time.Second // from one fault to the next
 )
