@@ -9,5 +9,6 @@ const (
 	nodeTimed      = 100
 	nodeFaults     = 10
 	nodeSubjects   = 5 // ten faults make fifty rounds of each kind
+	nodeUpgraded   = 10
 	nodeFailovers  = 1000
 )
