@@ -27,7 +27,8 @@ type proxy struct {
 type proxied struct {
 	node, database net.Conn
 	gone           chan struct{}
-	// listens is whether the node waits for messages on it, renews whether it has read the log of changes or the registry there.
+	// listens is whether the node waits for messages on it, renews whether it has named the registry of nodes there, as
+	// those do by which leases are renewed and changes acknowledged.
 	listens, renews atomic.Bool
 }
 
@@ -132,7 +133,7 @@ func (p *proxy) look(c *proxied, passing []byte, there bool) {
 		if bytes.Contains(bytes.ToUpper(passing), []byte("LISTEN ")) {
 			c.listens.Store(true)
 		}
-		if bytes.Contains(passing, []byte("cache_node")) || bytes.Contains(passing, []byte("cache_change")) {
+		if bytes.Contains(passing, []byte("cache_node")) {
 			c.renews.Store(true)
 		}
 		return

@@ -86,9 +86,19 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 		return nil
 	}
 	until := committed + n.timing.Wait
-	for first := true; ; {
+	poked := n.others.Load() > 0
+	if poked {
+		n.poke(store.PokeNews)
+	}
+	again := soon
+	for first := true; ; again = min(2*again, n.timing.Reread) {
+		called := n.called.next() // before the look: who is called meanwhile looks again
 		found, err := n.look(ctx, at, until)
 		now := n.now()
+		if !poked && !found.all {
+			poked = true
+			n.poke(store.PokeNews)
+		}
 		switch {
 		case err == nil && found.all:
 			n.confirmed(&n.acknowledged, now-committed)
@@ -101,9 +111,9 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 			first = false
 			// From now on WAIT, so that in the end marks that were found may be acted upon.
 			until = min(now, committed+margin) + n.timing.Wait
-			at = n.poke(ctx, at)
+			at = n.end(ctx, at)
 		}
-		if err := pause(ctx, min(n.timing.Reread, until-now)); err != nil {
+		if err := pause(ctx, min(again, until-now), called); err != nil {
 			return unconfirmed(err)
 		}
 	}
@@ -112,10 +122,13 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 func (n *Node) confirmed(how interface{ Add(int64) int64 }, after time.Duration) {
 	how.Add(1)
 	n.waited.Add(int64(after))
+	if n.Waited != nil {
+		n.Waited(after)
+	}
 }
 
-// poke makes others say how far they have come who do not say so of their own changes.
-func (n *Node) poke(ctx context.Context, at store.Position) store.Position {
+// end makes others say how far they have come who do not say so of their own changes.
+func (n *Node) end(ctx context.Context, at store.Position) store.Position {
 	if at != nil {
 		return at
 	}
@@ -123,5 +136,6 @@ func (n *Node) poke(ctx context.Context, at store.Position) store.Position {
 	if err != nil {
 		return nil // then the time decides
 	}
+	n.poke(store.PokeNews)
 	return end
 }

@@ -51,6 +51,8 @@ type Config struct {
 	Now func() time.Time
 	// Random is where ids come from; nil stands for crypto/rand.
 	Random io.Reader
+	// Waited, when set, is told how long each change waited after its commit. It must not take long.
+	Waited func(time.Duration)
 }
 
 // Node is this process, as other processes of the same database know it.
@@ -66,6 +68,11 @@ type Node struct {
 	begun   chan struct{} // closed with the first lease
 	without rules
 	pending pending
+	// asked holds a poke to renew at once, and called calls those who wait to look at the registry again.
+	asked  chan struct{}
+	called calls
+	// nodes is how many rows were live, and others how many were not this node's, when the registry was read last.
+	nodes, others atomic.Int64
 
 	mu sync.Mutex
 	// marked is when the mark of a row was read first, met when a server was.
@@ -83,6 +90,8 @@ type Stats struct {
 	Acknowledged, Expired int64
 	// Waited is how long all of these took after their commit.
 	Waited time.Duration
+	// Nodes is how many nodes were taken for alive when this one looked last, itself included.
+	Nodes int64
 }
 
 // rules are the rules of the protocol that tests take away, under the names that they have in the model: without one of them some test must fail.
@@ -113,7 +122,7 @@ func New(ctx context.Context, c Config) (*Node, error) {
 		c.Random = rand.Reader
 	}
 	n := &Node{
-		Config: c, log: c.Database.ChangeLog(), base: time.Now(), acks: make(chan ack, 1), begun: make(chan struct{}),
+		Config: c, log: c.Database.ChangeLog(), base: time.Now(), acks: make(chan ack, 1), begun: make(chan struct{}), asked: make(chan struct{}, 1),
 		marked: map[string]time.Duration{}, met: map[string]time.Duration{}, without: taken(),
 	}
 	if n.log == nil {
@@ -123,7 +132,11 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	if n.timing, err = n.log.Timing(ctx); err != nil {
 		return nil, err
 	}
-	return n, check(n.timing)
+	if err = check(n.timing); err != nil {
+		return nil, err
+	}
+	_, err = n.look(ctx, nil, n.now()) // and so this process has met the server
+	return n, err
 }
 
 // driftDivisor and margin are what a clock may be wrong by: WAIT is at least HOLD and a quarter of it and the margin.
@@ -160,7 +173,7 @@ func (n *Node) Await(ctx context.Context, atMost time.Duration) {
 func (n *Node) Stats() Stats {
 	return Stats{
 		Held: n.Current().Holds(), Renewals: n.renewals.Load(), Acknowledged: n.acknowledged.Load(), Expired: n.expired.Load(),
-		Waited: time.Duration(n.waited.Load()),
+		Waited: time.Duration(n.waited.Load()), Nodes: n.nodes.Load(),
 	}
 }
 
@@ -193,14 +206,14 @@ func (n *Node) drop(changes []store.Change) {
 	}
 }
 
-// pause waits, but no longer than ctx, whose end is the error.
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits, but no longer than ctx, whose end is the error, or until somebody calls.
+func pause(ctx context.Context, d time.Duration, called <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return ctx.Err()
+	case <-called:
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return ctx.Err()
 }

@@ -117,9 +117,10 @@ func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
 	return f.ChangeLog.Seen(ctx, id, at)
 }
 
-func (f *faults) Nodes(ctx context.Context, at store.Position) ([]store.Registered, string, error) {
-	nodes, _, err := f.ChangeLog.Nodes(ctx, at)
-	return nodes, f.server, err
+func (f *faults) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
+	census, err := f.ChangeLog.Nodes(ctx, at)
+	census.Server, census.Settled = f.server, false
+	return census, err
 }
 
 func (f *faults) Leave(ctx context.Context, id string) error {
@@ -215,9 +216,9 @@ func (p *process) took(fn func(store.Tx) error) time.Duration {
 
 func (p *process) rows() (live, marked int) {
 	p.t.Helper()
-	nodes, _, err := p.db.ChangeLog().Nodes(context.Background(), nil)
+	census, err := p.db.ChangeLog().Nodes(context.Background(), nil)
 	must(p.t, err)
-	for _, n := range nodes {
+	for _, n := range census.Nodes {
 		if n.Marked {
 			marked++
 		} else {

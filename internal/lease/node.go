@@ -15,6 +15,8 @@ const (
 	// After a failure the next attempt follows within a second, and not at the same moment on all nodes.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = time.Second
+	// leastRenew is the least time from one renewal to the next, however often somebody asks for one.
+	leastRenew = time.Millisecond
 	// leaveWithin is how long a node that stops tries to take its row away.
 	leaveWithin = time.Second
 )
@@ -34,6 +36,9 @@ func (n *Node) Run(ctx context.Context) {
 	defer beside.Wait()
 	beside.Go(func() { n.acknowledge(ctx) })
 	beside.Go(func() { n.tidy(ctx) })
+	if messenger := n.log.Messenger(); messenger != nil {
+		beside.Go(func() { messenger.Listen(ctx, n.poked) })
+	}
 	retry := firstRetry
 	for ctx.Err() == nil {
 		err := n.live(ctx)
@@ -50,7 +55,7 @@ func (n *Node) Run(ctx context.Context) {
 
 // backOff waits for something like that long, and says how long to wait the next time.
 func (n *Node) backOff(ctx context.Context, d time.Duration) time.Duration {
-	_ = pause(ctx, d/2+rand.N(d)) // the caller looks at ctx
+	_ = pause(ctx, d/2+rand.N(d), nil) // the caller looks at ctx
 	return min(2*d, lastRetry)
 }
 
@@ -114,6 +119,7 @@ func (n *Node) hold(ctx context.Context, row string) {
 			retry = n.backOff(ctx, retry)
 			continue
 		}
+		n.meet(news.Server)
 		born := last.At == nil
 		if n.lost(news, last.Server, born) {
 			n.Log.Warn("starting to remember anew", "marked_or_gone", !news.Live, "gap", news.Gap)
@@ -125,8 +131,14 @@ func (n *Node) hold(ctx context.Context, row string) {
 		}
 		n.renewed(row, sent, news)
 		last, retry = news, firstRetry
-		_ = pause(ctx, max(n.timing.Renew-(n.now()-sent), time.Millisecond)) // the loop looks at ctx
+		n.rest(ctx, sent)
 	}
+}
+
+// rest waits until the next renewal, or until somebody asks for one; but who is asked all the time still leaves a little time in between.
+func (n *Node) rest(ctx context.Context, sent time.Duration) {
+	_ = pause(ctx, leastRenew-(n.now()-sent), nil) // the loop looks at ctx, here and below
+	_ = pause(ctx, n.timing.Renew-(n.now()-sent), n.asked)
 }
 
 func (n *Node) ask(ctx context.Context, row string, since store.Position) (store.News, error) {
@@ -216,6 +228,7 @@ func (n *Node) acknowledge(ctx context.Context) {
 func (n *Node) seen(ctx context.Context, a ack) {
 	for retry := firstRetry; ctx.Err() == nil; {
 		if n.log.Seen(ctx, a.row, a.at) == nil {
+			n.poke(store.PokeSeen)
 			return
 		}
 		retry = n.backOff(ctx, retry)

@@ -31,12 +31,16 @@ type found struct {
 func (n *Node) look(ctx context.Context, at store.Position, until time.Duration) (found, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(until-n.now(), margin))
 	defer cancel()
-	nodes, server, err := n.log.Nodes(ctx, at)
+	census, err := n.log.Nodes(ctx, at)
 	if err != nil {
 		return found{}, err
 	}
-	f := found{all: n.trusted(server)}
-	for _, node := range nodes {
+	f := found{all: n.trusted(ctx, census)}
+	live := 0
+	for _, node := range census.Nodes {
+		if !node.Marked {
+			live++
+		}
 		if n.isOwn(node.ID) {
 			continue
 		}
@@ -47,22 +51,36 @@ func (n *Node) look(ctx context.Context, at store.Position, until time.Duration)
 			f.missing = append(f.missing, node.ID)
 		}
 	}
-	n.noteMarks(nodes)
+	n.noteMarks(census.Nodes)
+	n.nodes.Store(int64(live))
+	n.others.Store(int64(f.others))
 	return f, nil
 }
 
 // trusted reports whether the server has been the one for so long that no lease is left which another one gave and which its registry may not
-// have.
-func (n *Node) trusted(server string) bool {
-	if server == "" || n.without.noFreshServerRule {
+// have. One process can know that for all, and says so in a place that does not outlive the server: a command need not find out for itself.
+func (n *Node) trusted(ctx context.Context, c store.Census) bool {
+	known := n.meet(c.Server)
+	if c.Server == "" || c.Settled || n.without.noFreshServerRule {
 		return true
 	}
+	if known < n.timing.Wait {
+		return false
+	}
+	if err := n.log.Settle(ctx, c.Server); err != nil {
+		n.Log.Warn("others are not told for how long the server has been the one", "error", err)
+	}
+	return true
+}
+
+// meet tells for how long this process has known a server.
+func (n *Node) meet(server string) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, ok := n.met[server]; !ok {
 		n.met[server] = n.now()
 	}
-	return n.now()-n.met[server] >= n.timing.Wait
+	return n.now() - n.met[server]
 }
 
 // noteMarks remembers when a mark was read first. Rows that are gone no longer matter.
@@ -119,15 +137,18 @@ func (n *Node) bury(ctx context.Context, missing []string) {
 // tidy finds dead nodes before a caller has to wait for them, and keeps the log short, until ctx ends.
 func (n *Node) tidy(ctx context.Context) {
 	pruned := n.now()
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		again := n.probe(ctx)
+		if first {
+			again = n.timing.Wait // then somebody who has just begun may find out more
+		}
 		if n.now()-pruned >= pruneEvery {
 			pruned = n.now()
 			if err := n.log.Prune(ctx, n.Now().Add(-keepLog)); err != nil && ctx.Err() == nil {
 				n.Log.Warn("old changes were not removed from the log", "error", err)
 			}
 		}
-		_ = pause(ctx, again) // the loop looks at ctx
+		_ = pause(ctx, again, nil) // the loop looks at ctx
 	}
 }
 

@@ -53,9 +53,9 @@ var everyRule = []rule{
 		var early atomic.Bool
 		server.memory.before = func() {
 			time.Sleep(50 * time.Millisecond)
-			nodes, _, err := writer.db.ChangeLog().Nodes(context.Background(), nil)
+			census, err := writer.db.ChangeLog().Nodes(context.Background(), nil)
 			must(t, err)
-			early.Store(early.Load() || nodes[0].Seen)
+			early.Store(early.Load() || census.Nodes[0].Seen)
 		}
 		server.serve()
 		writer.took(block(u))

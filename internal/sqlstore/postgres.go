@@ -21,6 +21,7 @@ type postgresEngine struct {
 	db    *sql.DB
 	conns connections
 	turns turns
+	log   *postgresLog
 
 	commits, updates, conflicts atomic.Uint64
 
@@ -44,6 +45,7 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 	}
 	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
 	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
+	e.log = newPostgresLog(e, e.conns.config)
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)
@@ -294,5 +296,6 @@ func (e *postgresEngine) close() error {
 	e.mu.Unlock()
 	err := e.db.Close() // refuses whoever waits for a connection, and leaves alone those that are lent
 	e.running.Wait()
+	e.log.close()
 	return err
 }

@@ -201,19 +201,25 @@ func (l sqliteLog) Leave(ctx context.Context, id string) error {
 	return l.write(ctx, `DELETE FROM cache_node WHERE id = $1`, id)
 }
 
+// Messenger implements store.ChangeLog.
+func (sqliteLog) Messenger() store.Messenger { return nil }
+
 // Nodes implements store.Registry. There is no server.
-func (l sqliteLog) Nodes(ctx context.Context, at store.Position) ([]store.Registered, string, error) {
+func (l sqliteLog) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
 	last, err := idOf(at)
 	if err != nil {
-		return nil, "", err
+		return store.Census{}, err
 	}
 	nodes, err := many(l.s.reader(ctx, l.s.engine), func(rows *sql.Rows) (n store.Registered, err error) {
 		err = rows.Scan(&n.ID, &n.Name, &n.Marked, &n.Seen)
 		return n, err
 	}, `
 		SELECT id, name, expelled, coalesce(seen, -1) >= coalesce($1, `+logEnd+`) FROM cache_node CROSS JOIN cache_state ORDER BY id`, last)
-	return nodes, "", err
+	return store.Census{Nodes: nodes, Settled: true}, err
 }
+
+// Settle implements store.Registry.
+func (sqliteLog) Settle(context.Context, string) error { return nil }
 
 // Mark implements store.Registry.
 func (l sqliteLog) Mark(ctx context.Context, ids []string) error {

@@ -31,20 +31,9 @@ func TestSQLiteLogsChanges(t *testing.T) {
 	})
 }
 
-// PostgreSQL keeps no log of changes yet: nothing that is read from it is remembered, so there is nothing to be told.
-func TestPostgresLogsNoChanges(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
-	if log := s.ChangeLog(); log != nil {
-		t.Errorf("there is a log: %T: run storetest.RunChanges on it", log)
-	}
-	err := s.Update(t.Context(), func(tx store.Tx) error {
-		made, at, err := tx.Changes()
-		if len(made) > 0 || at != nil {
-			t.Errorf("changes %v at %v", made, at)
-		}
-		return err
+func TestPostgresLogsChanges(t *testing.T) {
+	storetest.RunChanges(t, func(t *testing.T) func() (store.Store, error) {
+		url := pgtest.Database(t)
+		return func() (store.Store, error) { return Open(context.Background(), url) }
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }

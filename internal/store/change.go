@@ -45,6 +45,8 @@ type ChangeReader interface {
 type ChangeLog interface {
 	// Timing is how long a lease holds and how long a change waits, so that all nodes agree, and how often this database bears to be asked.
 	Timing(ctx context.Context) (Timing, error)
+	// Messenger is nil where looking is so cheap that nobody has to be asked to.
+	Messenger() Messenger
 	Registrant
 	Registry
 }
@@ -62,7 +64,7 @@ type Timing struct {
 type News struct {
 	// Live is false when the row of the node is gone or somebody has marked it.
 	Live bool
-	// Gap is true when the log no longer has all that happened.
+	// Gap is true when the log no longer has all that happened, and possibly when it only may not.
 	Gap bool
 	// Server tells one life of a database server from another; "" where there is no server.
 	Server string
@@ -85,6 +87,25 @@ type Registrant interface {
 	Leave(ctx context.Context, id string) error
 }
 
+// Poke is what somebody is asked to look at now, instead of a little later.
+type Poke int
+
+const (
+	// PokeNews asks for a look at the log: somebody has made a change.
+	PokeNews Poke = iota
+	// PokeSeen asks for a look at the registry: somebody has applied one.
+	PokeSeen
+)
+
+// Messenger asks others to look. It says nothing about what there is to see, and nothing may depend on it: pokes may be lost, come twice, late,
+// or without anybody having sent them.
+type Messenger interface {
+	// Poke asks everybody who listens. It does not wait; what is asked for several times at once is asked for once.
+	Poke(what Poke)
+	// Listen calls poked for what is asked for, by this process too, until ctx ends.
+	Listen(ctx context.Context, poked func(Poke))
+}
+
 // Registered is a row of the registry.
 type Registered struct {
 	ID, Name string
@@ -94,17 +115,29 @@ type Registered struct {
 	Seen bool
 }
 
+// Census is what the registry tells.
+type Census struct {
+	// Nodes are all rows, marked ones too.
+	Nodes []Registered
+	// Server is as in News.
+	Server string
+	// Settled is true when somebody has said of that server that it has been the one for so long that no lease is left which another one gave.
+	Settled bool
+}
+
 // Registry is what others do about the rows of nodes, and about the log.
 type Registry interface {
-	// Nodes are all rows, marked ones too, in one snapshot that is younger than the call, and the server that told. at is a position that Changes
-	// or Probe gave; nil stands for the end of the log in that snapshot.
-	Nodes(ctx context.Context, at Position) (nodes []Registered, server string, err error)
+	// Nodes reads the registry, in one snapshot that is younger than the call. at is a position that Changes or Probe gave; nil stands for the
+	// end of the log in that snapshot.
+	Nodes(ctx context.Context, at Position) (Census, error)
+	// Settle says that about a server. It holds no longer than that life of it, and is passed over where another one answers.
+	Settle(ctx context.Context, server string) error
 	// Mark says of nodes that they are dead. One that is alive after all forgets what it remembers and joins anew.
 	Mark(ctx context.Context, ids []string) error
 	// Delete removes those of the rows that are marked.
 	Delete(ctx context.Context, ids []string) error
 	// Probe writes a change of nothing.
 	Probe(ctx context.Context) (Position, error)
-	// Prune removes what was written to the log until then, and remembers that there is a gap.
+	// Prune removes what was written to the log until then, and remembers that there is a gap. Something may be left for another time.
 	Prune(ctx context.Context, until time.Time) error
 }
