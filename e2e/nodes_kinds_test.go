@@ -18,7 +18,11 @@ type subject struct {
 	community, by            string // by is the token of who takes it
 	answered                 atomic.Int64
 	took                     time.Duration
+	on                       string // which node answered
 	tries, unanswered, wrong atomic.Int64
+
+	mu      sync.Mutex
+	details []string // of what was wrong
 }
 
 // revocation is one way in which what somebody may do comes to an end.
@@ -216,4 +220,16 @@ func judge(got answer, err error) func(text string) verdict {
 			return failed
 		}
 	}
+}
+
+// blame fails the test if something was wrong, and says what.
+func (s *subject) blame(t *testing.T) int64 {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.details) > 0 {
+		t.Errorf("%s, answered on %s after %v: %d requests that were sent after the answer were allowed: %v",
+			s.kind.name, s.on, s.took, len(s.details), s.details[:min(len(s.details), 5)])
+	}
+	return int64(len(s.details))
 }
