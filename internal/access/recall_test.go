@@ -218,6 +218,30 @@ func TestOnlyALeaseLetsMemoryAnswer(t *testing.T) {
 	}
 }
 
+// Nor may anybody who reads for himself be told what others have read of the community: behind the memory's back its roles permit less.
+func TestOnlyALeaseLetsACommunityBeShared(t *testing.T) {
+	for name, of := range map[string]struct {
+		ends  bool
+		fresh bool
+	}{
+		"a lease that holds":     {false, false},
+		"a lease that has ended": {true, true},
+	} {
+		w := settle(t, 3, 1, 1<<20)
+		w.inspect(t)
+		_, err := w.Communities.EditRole(t.Context(), w.Operator(), w.communities[0], "author", community.RoleEdit{Permissions: &[]string{"shout:read"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.lease.ends = of.ends
+		for _, token := range w.tokens[1:] { // of whom one is remembered there and the other is not
+			if got := w.may(t.Context(), token, w.communities[0]); got == of.fresh {
+				t.Errorf("%s: author may do what authors could: %t", name, got)
+			}
+		}
+	}
+}
+
 // And behind its back somebody is logged out, and somebody else is blocked.
 func TestOnlyALeaseLetsASessionGoOn(t *testing.T) {
 	w := settle(t, 3, 1, 1<<20)

@@ -190,7 +190,12 @@ func (s *Service) readPlace(ctx context.Context, lease Lease, user propusk.User,
 	}
 	community := memory.Community(communityID)
 	if lease != nil {
-		p.ground = s.Memory.communities.Keep(mark, communityID, memory.Read[ground]{Value: *p.ground, Of: []memory.Thing{community}, Size: groundSize})
+		known, shared := s.Memory.communities.Keep(mark, communityID,
+			memory.Read[ground]{Value: *p.ground, Of: []memory.Thing{community}, Size: groundSize})
+		// What was read is as it is now; what others had read is so while the lease holds.
+		if !shared || lease.Holds() {
+			p.ground = known
+		}
 	}
 	of := []memory.Thing{memory.Member(communityID, user.ID), community, memory.CommunityMembers(communityID)}
 	return memory.Read[placed]{Value: p, Of: of, Size: placedSize}, nil

@@ -331,3 +331,16 @@ func BenchmarkGet(b *testing.B) {
 		})
 	}
 }
+
+// Who reads, and is given what somebody else has kept meanwhile, is told so: that may have been read earlier.
+func TestWhatOthersHaveKeptIsShared(t *testing.T) {
+	m := &memory.Memory{}
+	of := memory.NewTable[int64, int](m, 1<<20, memory.HashBy[int64]())
+	got, shared, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
+		of.Keep(m.Mark(), 7, memory.Read[int]{Value: 1, Of: []memory.Thing{memory.User(7)}})
+		return memory.Read[int]{Value: 2, Of: []memory.Thing{memory.User(7)}}, nil
+	})
+	if err != nil || *got == 1 && !shared {
+		t.Errorf("%d, shared: %t, %v", *got, shared, err)
+	}
+}

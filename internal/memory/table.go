@@ -117,24 +117,24 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 	if err != nil {
 		return nil, false, err
 	}
-	own.value = t.Keep(own.mark, key, got)
-	return own.value, false, nil
+	own.value, shared = t.Keep(own.mark, key, got)
+	return own.value, shared, nil
 }
 
 // Keep remembers a value that was read since mark, unless that is remembered already or something has changed. It returns what is remembered
-// then, or else the value.
-func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) *V {
+// then, or else the value. shared tells that somebody else has read it, perhaps earlier, so that it is only as good as the lease.
+func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) (value *V, shared bool) {
 	known := t.Get(key)
 	k := &kept[V]{value: got.Value, size: got.Size + overhead}
 	var still bool
 	if k.stamps, still = t.memory.stamp(mark, got.Of...); !still {
-		return &k.value
+		return &k.value, false
 	}
-	if known != nil { // nothing has changed between reading that and this
-		return known
+	if known != nil { // nothing has changed between reading that and this, as far as this process was told
+		return known, true
 	}
 	t.keep(&t.shards[t.hash(key)%shards], key, k)
-	return &k.value
+	return &k.value, false
 }
 
 // Forget forgets what is remembered under key.
