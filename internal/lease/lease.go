@@ -135,8 +135,10 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	if err = check(n.timing); err != nil {
 		return nil, err
 	}
-	_, err = n.look(ctx, nil, n.now()) // and so this process has met the server
-	return n, err
+	if census, err := n.log.Nodes(ctx, nil); err == nil { // else this process meets the server later
+		n.meet(census.Server)
+	}
+	return n, nil
 }
 
 // driftDivisor and margin are what a clock may be wrong by: WAIT is at least HOLD and a quarter of it and the margin.

@@ -40,7 +40,7 @@ func opened(tb testing.TB, url string) *Store {
 var notDumped = []string{
 	"author.search", "author_text.*", "community.search", "community_total.*", "community_author_count.*", "bulk_count.*",
 	// What belongs to a file or a server, and not to Propusk.
-	"cache_change.*", "cache_node.*", "cache_state.*",
+	"cache_change.*", "cache_node.*", "cache_state.*", "cache_life.*",
 	"schema_version.*", "update_turn.*", "sqlite_sequence.*", "author_text_index.*", "author_text_index_config.*", "author_text_index_data.*",
 	"author_text_index_idx.*", "author_text_index_docsize.*", "author_text_index_content.*",
 }

@@ -48,10 +48,10 @@ func (l *postgresLog) close() {
 // Messenger implements store.ChangeLog.
 func (l *postgresLog) Messenger() store.Messenger { return l.messenger }
 
-// Timing implements store.ChangeLog.
+// Timing implements store.ChangeLog. It belongs to the start of a program, which may have to wait for its first connection.
 func (l *postgresLog) Timing(ctx context.Context) (store.Timing, error) {
 	var hold, wait int64
-	err := l.upkeep.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := l.upkeep.useWithin(ctx, startPatience, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT hold_ms, wait_ms FROM cache_state`).Scan(&hold, &wait)
 	})
 	return store.Timing{
@@ -251,12 +251,30 @@ func (l *postgresLog) Probe(ctx context.Context) (store.Position, error) {
 	return at, nil
 }
 
+// pruneRows is how many rows are removed from the log by one statement.
+const pruneRows = 20_000
+
 // Prune implements store.Registry. What somebody may not see yet stays, however old it is: a floor above the beginning of a transaction that
 // still runs would make every node begin anew again and again.
 func (l *postgresLog) Prune(ctx context.Context, until time.Time) error {
-	return l.change(ctx, l.upkeep, `
-		WITH gone AS (
-			DELETE FROM cache_change WHERE at <= $1 AND txid < pg_snapshot_xmin(pg_current_snapshot()) RETURNING txid
-		), last AS (SELECT txid FROM gone ORDER BY txid DESC LIMIT 1)
-		UPDATE cache_state SET floor = last.txid FROM last WHERE cache_state.floor < last.txid`, until)
+	for removed := pruneRows; removed == pruneRows; {
+		err := l.upkeep.use(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, `
+				WITH old AS (
+					SELECT txid, id FROM cache_change WHERE at <= $1 AND txid < pg_snapshot_xmin(pg_current_snapshot())
+					ORDER BY txid, id LIMIT $2
+				), gone AS (
+					DELETE FROM cache_change USING old WHERE cache_change.txid = old.txid AND cache_change.id = old.id RETURNING old.txid
+				), last AS (
+					SELECT txid FROM gone ORDER BY txid DESC LIMIT 1
+				), raised AS (
+					UPDATE cache_state SET floor = last.txid FROM last WHERE cache_state.floor < last.txid
+				)
+				SELECT count(*) FROM gone`, until, pruneRows).Scan(&removed)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -35,6 +35,10 @@ func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]stri
 // use lends the connection. One that was broken before, as each is after a restart of the server, is replaced once: fn may run twice. After a
 // failure the connection is only kept if the server has said what failed.
 func (w *wire) use(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
+	return w.useWithin(ctx, wirePatience, fn)
+}
+
+func (w *wire) useWithin(ctx context.Context, patience time.Duration, fn func(context.Context, *pgx.Conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func (w *wire) use(ctx context.Context, fn func(context.Context, *pgx.Conn) erro
 		return err
 	}
 	defer w.engine.leave()
-	within, cancel := context.WithTimeout(ctx, wirePatience)
+	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
 	case <-w.turn:
