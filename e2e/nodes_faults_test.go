@@ -91,13 +91,13 @@ var ofNodes = []fault{
 		one := w.any()
 		<-time.After(rand.N(spread))
 		one.server().kill()
-		one.start(t)
+		one.start()
 	}},
 	{name: "a node leaves and another joins", happen: func(t *testing.T, w *world) {
 		one := w.any()
 		<-time.After(rand.N(spread))
 		one.server().stop(t)
-		one.start(t)
+		one.start()
 	}},
 }
 
@@ -361,7 +361,7 @@ func (c *cluster) orphan(t *testing.T, s *subject) *askers {
 		t.Errorf("%s: the writer lives", s.kind.name)
 		writer.server().kill()
 	}
-	writer.start(t)
+	writer.start()
 	c.await(t, healthyWithin)
 	asking.leave()
 	return asking

@@ -69,7 +69,7 @@ func TestNodesSoak(t *testing.T) {
 // soakFaults are all but those that end a node, of which the third one suffers alone.
 var soakFaults = slices.Concat(ofPostgres, ofRedis, ofNodes[:1], []fault{{name: "the third node is killed", happen: func(t *testing.T, w *world) {
 	w.nodes[2].server().kill()
-	w.nodes[2].start(t)
+	w.nodes[2].start()
 }}})
 
 // calm is one round of each kind while all is well.

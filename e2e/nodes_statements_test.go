@@ -3,8 +3,10 @@ package e2e
 import (
 	"database/sql"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk/internal/pgtest"
 )
@@ -18,10 +20,19 @@ func TestNodesAskTheDatabaseOnlyWithoutALease(t *testing.T) {
 	url := counting(t, postgres)
 	remembering := newCluster(t, 2, directly(url))
 	forgetful := newCluster(t, 1, directly(url), "--memory", "0")
+	cutOff := newCluster(t, 1, func() (string, *proxy) {
+		by, url := through(t, url)
+		return url, by
+	})
 	s := remembering.cast(t, everyRevocation[:1], 1)[0]
-	all := &cluster{nodes: append(remembering.nodes, forgetful.nodes...), began: remembering.began}
+	all := &cluster{nodes: slices.Concat(remembering.nodes, forgetful.nodes, cutOff.nodes), began: remembering.began}
 	if err := all.warm(s); err != nil {
 		t.Fatal(err)
+	}
+	lost := cutOff.nodes[0]
+	lost.proxy.freeze(func(c *proxied) bool { return c.renews.Load() })
+	for lost.remembers(t) {
+		<-time.After(10 * time.Millisecond)
 	}
 	for _, one := range []struct {
 		name string
@@ -30,6 +41,7 @@ func TestNodesAskTheDatabaseOnlyWithoutALease(t *testing.T) {
 	}{
 		{"with a lease", remembering.nodes[1], 0},
 		{"without memory", forgetful.nodes[0], 2},
+		{"without renewals", lost, 2},
 	} {
 		if one.atMost == 0 && !remembering.remembers {
 			t.Log("these nodes hold no leases")
@@ -49,7 +61,8 @@ func TestNodesAskTheDatabaseOnlyWithoutALease(t *testing.T) {
 			}
 		}
 	}
-	if err := all.insist(s); err != nil {
+	lost.proxy.well()
+	if err := remembering.insist(s); err != nil {
 		t.Fatal(err)
 	}
 	all.sweep(t, []*subject{s})
@@ -78,8 +91,9 @@ func execute(t *testing.T, url, statement string) {
 	}
 }
 
-// notLookUps are statements that no check waits for: what the lease is renewed by, transactions, and this count itself.
-var notLookUps = regexp.MustCompile(`(?i)cache_|pg_stat_statements|^(BEGIN|COMMIT|ROLLBACK|SET|LISTEN|DEALLOCATE|INSERT|UPDATE|DELETE|-- ping)\b|^;`)
+// notLookUps are statements that no check waits for: what the lease is renewed by, transactions, how
+// connections begin, and this count itself.
+var notLookUps = regexp.MustCompile(`(?i)cache_|pg_stat_statements|^(BEGIN|COMMIT|ROLLBACK|SET|LISTEN|SHOW|DEALLOCATE|INSERT|UPDATE|DELETE|-- ping)\b|^;`)
 
 // lookUps are the statements that PostgreSQL saw meanwhile and that read what checks are decided by.
 func lookUps(t *testing.T, url string, do func()) map[string]int {

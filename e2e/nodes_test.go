@@ -30,6 +30,7 @@ type cluster struct {
 // node is one of them. It may be killed and started again while others ask it.
 type node struct {
 	name    string
+	t       *testing.T // whose end is the end of the node, whoever started it again
 	setup   setup
 	proxy   *proxy // between it and the database, if there is one
 	current atomic.Pointer[server]
@@ -38,9 +39,9 @@ type node struct {
 func (n *node) server() *server { return n.current.Load() }
 
 // start starts the node, or starts it again.
-func (n *node) start(t *testing.T) {
-	t.Helper()
-	n.current.Store(serve(t, n.setup))
+func (n *node) start() {
+	n.t.Helper()
+	n.current.Store(serve(n.t, n.setup))
 }
 
 // clock is the time since the cluster began.
@@ -61,9 +62,9 @@ func newClusterOf(t *testing.T, nodes int, where func() (database string, by *pr
 	c := &cluster{began: time.Now()}
 	for i := range nodes {
 		database, by := where()
-		n := &node{name: fmt.Sprintf("node %d", i+1), proxy: by, setup: s}
+		n := &node{name: fmt.Sprintf("node %d", i+1), t: t, proxy: by, setup: s}
 		n.setup.args = slices.Concat([]string{"--database", database}, quiet, s.args)
-		n.start(t)
+		n.start()
 		c.nodes = append(c.nodes, n)
 	}
 	c.root = c.nodes[0].server().root(t)

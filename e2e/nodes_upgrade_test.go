@@ -89,7 +89,7 @@ func TestNodesAreUpgradedOneByOne(t *testing.T) {
 	for i, n := range c.nodes {
 		n.server().stop(t)
 		n.setup.program = ""
-		n.start(t)
+		n.start()
 		t.Logf("node %d is replaced", i+1)
 	}
 	mixed.remembers = newer.remembers
