@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/account"
@@ -46,6 +48,8 @@ type App struct {
 	Node *lease.Node
 
 	database *sqlstore.Store
+	// waits is how long changes waited for other nodes.
+	waits prometheus.Histogram
 }
 
 // Open opens the database, brings its schema up to date and wires the services. Nothing runs in the background yet.
@@ -72,12 +76,16 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 		return nil, err
 	}
 	changes := &memory.Memory{}
-	node, err := lease.New(ctx, lease.Config{Database: db, Memory: things{changes}, Name: nodeName(), Log: log, Now: time.Now})
+	waits := newWaits()
+	node, err := lease.New(ctx, lease.Config{
+		Database: db, Memory: things{changes}, Name: nodeName(), Log: log, Now: time.Now,
+		Waited: func(after time.Duration) { waits.Observe(after.Seconds()) },
+	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	a := wire(c, log, node.Store(), hasher, rules, lists)
-	a.Node, a.database = node, db
+	a.Node, a.database, a.waits = node, db, waits
 	a.remember(c, changes)
 	return a, nil
 }

@@ -30,13 +30,12 @@ func (a *App) metrics() *rest.Metrics {
 		counter("propusk_sql_waits_total", "Times that somebody waited for a connection.", func() uint64 { return uint64(a.database.Stats().Pool.WaitCount) }),
 		counter("propusk_sql_commits_total", "Committed transactions.", func() uint64 { return a.database.Stats().Commits }),
 		counter("propusk_sql_updates_total", "Changes that those transactions held.", func() uint64 { return a.database.Stats().Updates }),
+		a.waits,
+		gauge("propusk_lease_nodes", "Nodes of this database that were taken for alive at the last look, this one included.", func() float64 { return float64(a.Node.Stats().Nodes) }),
 		gauge("propusk_lease_held", "1 while answers may come from memory.", func() float64 { return number(a.Node.Stats().Held) }),
 		counter("propusk_lease_renewals_total", "Times that the right to answer from memory was renewed.", func() uint64 { return uint64(a.Node.Stats().Renewals) }),
 		counter("propusk_lease_changes_acknowledged_total", "Changes that all other nodes have seen in time.", func() uint64 { return uint64(a.Node.Stats().Acknowledged) }),
 		counter("propusk_lease_changes_expired_total", "Changes that waited for a node that does not answer.", func() uint64 { return uint64(a.Node.Stats().Expired) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "propusk_lease_wait_seconds_total", Help: "Time that changes waited after their commit.",
-		}, func() float64 { return a.Node.Stats().Waited.Seconds() }),
 		gauge("propusk_sessions", "Sessions in the database; -1 when it could not be read.", a.countSessions),
 	}
 	if a.Mirror != nil {
@@ -47,6 +46,15 @@ func (a *App) metrics() *rest.Metrics {
 			counter("propusk_redis_writes_total", "Keys that were written or removed.", func() uint64 { return a.Mirror.Stats().Writes }))
 	}
 	return rest.NewMetrics(all...)
+}
+
+// newWaits counts by how long changes wait: next to nothing on one node, a few milliseconds for others, some hundred for others where no message
+// arrives, and a second for one that is dead.
+func newWaits() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "propusk_lease_wait_seconds", Help: "Time that changes waited after their commit until all nodes acted by them.",
+		Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .3, .6, 1.1},
+	})
 }
 
 func (a *App) countSessions() float64 {

@@ -23,6 +23,12 @@ func (a *App) remember(c *config.Config, changes *memory.Memory) {
 	}
 }
 
+// remembering tells whether answers may come from memory now, and how many nodes there are.
+func (a *App) remembering() (now bool, nodes int64) {
+	s := a.Node.Stats()
+	return s.Held, s.Nodes
+}
+
 // things is memory, told of changes.
 type things struct{ *memory.Memory }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,12 +15,13 @@ import (
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/store"
 )
 
 // rounds is how often each act is tried.
 const rounds = 10
 
-// town is two servers over one file, and a command beside them.
+// town is two servers over one database, and a command beside them.
 type town struct {
 	servers []*apptest.Server
 	command *app.App
@@ -28,10 +29,19 @@ type town struct {
 	home int64
 }
 
-func settle(t *testing.T) *town {
+// towns tells a story on each engine.
+func towns(t *testing.T, tell func(t *testing.T, w *town)) {
+	t.Parallel()
+	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		c := config.Default()
+		on(c)
+		tell(t, settle(t, c.Database))
+	})
+}
+
+func settle(t *testing.T, url string) *town {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "propusk.db")
-	on := func(c *config.Config) { c.Database = "sqlite:" + path }
+	on := func(c *config.Config) { c.Database = url }
 	w := &town{servers: []*apptest.Server{apptest.Start(t, on), apptest.Start(t, on)}}
 	c := config.Default()
 	on(c)
@@ -90,8 +100,10 @@ var revocations = map[string]func(ctx context.Context, w *town, who apptest.Pers
 
 // When a command has answered, no server that runs beside it decides on what was before, though all of them answer from memory.
 func TestNoServerRemembersWhatACommandHasChanged(t *testing.T) {
-	t.Parallel()
-	w := settle(t)
+	towns(t, noServerRemembersWhatACommandHasChanged)
+}
+
+func noServerRemembersWhatACommandHasChanged(t *testing.T, w *town) {
 	for _, name := range slices.Sorted(maps.Keys(revocations)) {
 		var took []time.Duration
 		for range rounds {
@@ -124,8 +136,10 @@ func TestNoServerRemembersWhatACommandHasChanged(t *testing.T) {
 
 // What one server changes the other one forgets as well.
 func TestServersForgetWhatTheOtherChanges(t *testing.T) {
-	t.Parallel()
-	w := settle(t)
+	towns(t, serversForgetWhatTheOtherChanges)
+}
+
+func serversForgetWhatTheOtherChanges(t *testing.T, w *town) {
 	admin := w.servers[0].Admin()
 	for range rounds {
 		who := w.servers[1].Register("Anna")
@@ -141,4 +155,68 @@ func TestServersForgetWhatTheOtherChanges(t *testing.T) {
 			t.Errorf("the other server answers %d", a.Status)
 		}
 	}
+}
+
+// counting counts who reads by single statements.
+type counting struct {
+	store.Store
+	reads atomic.Int64
+}
+
+func (c *counting) Now(ctx context.Context) store.Reader {
+	c.reads.Add(1)
+	return c.Store.Now(ctx)
+}
+
+// Under a lease a request that is warm sends no statement, and without one at most two, whatever the database is.
+func TestAWarmRequestSendsNoStatementToAnyDatabase(t *testing.T) {
+	towns(t, func(t *testing.T, w *town) {
+		who := w.servers[0].Register("Anna")
+		if _, err := w.command.Communities.Admit(t.Context(), w.command.Operator(), w.home, who.UserID, []string{"author"}); err != nil {
+			t.Fatal(err)
+		}
+		a := w.command
+		if err := a.Keys.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		db := &counting{Store: a.Store}
+		a.Access.Store, a.Sessions.Store = db, db
+		reads := func() int64 {
+			before := db.reads.Load()
+			if _, err := a.Access.InspectIn(t.Context(), who.Token, w.home); err != nil {
+				t.Fatal(err)
+			}
+			return db.reads.Load() - before
+		}
+		reads() // who signs and what roles permit is known from here on, with or without a lease
+		if n := reads(); n > 2 {
+			t.Errorf("without a lease a request takes %d statements", n)
+		}
+		defer a.Start(t.Context())()
+		a.Node.Await(t.Context(), 10*time.Second)
+		reads()
+		if n := reads(); n != 0 {
+			t.Errorf("a warm request takes %d statements", n)
+		}
+	})
+}
+
+// How a node does is told to whoever may ask.
+func TestNodesAreCounted(t *testing.T) {
+	towns(t, func(t *testing.T, w *town) {
+		a := w.servers[0].Call("GET", "/readyz", "", nil)
+		for began := time.Now(); a.Body["nodes"] != 2.0; a = w.servers[0].Call("GET", "/readyz", "", nil) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("readyz: %v", a.Raw)
+			}
+			w.servers[0].Call("PUT", "/api/admin/block/nobody", w.servers[0].Admin(), nil)
+			time.Sleep(50 * time.Millisecond)
+		}
+		told := w.servers[0].Call("GET", "/metrics", "", nil).Raw
+		for _, line := range []string{"propusk_lease_held 1", "propusk_lease_nodes 2", "propusk_lease_wait_seconds_count", "propusk_lease_renewals_total"} {
+			if !strings.Contains(told, line) {
+				t.Errorf("metrics do not tell %q", line)
+			}
+		}
+	})
 }

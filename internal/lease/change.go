@@ -121,7 +121,6 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 
 func (n *Node) confirmed(how interface{ Add(int64) int64 }, after time.Duration) {
 	how.Add(1)
-	n.waited.Add(int64(after))
 	if n.Waited != nil {
 		n.Waited(after)
 	}

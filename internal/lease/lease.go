@@ -78,7 +78,7 @@ type Node struct {
 	// marked is when the mark of a row was read first, met when a server was.
 	marked, met map[string]time.Duration
 
-	renewals, acknowledged, expired, waited atomic.Int64
+	renewals, acknowledged, expired atomic.Int64
 }
 
 // Stats are counters since New, for metrics.
@@ -88,8 +88,6 @@ type Stats struct {
 	Renewals int64
 	// Acknowledged is how many changes all other nodes have seen in time, Expired how many waited for a lease to run out instead.
 	Acknowledged, Expired int64
-	// Waited is how long all of these took after their commit.
-	Waited time.Duration
 	// Nodes is how many nodes were taken for alive when this one looked last, itself included.
 	Nodes int64
 }
@@ -175,7 +173,7 @@ func (n *Node) Await(ctx context.Context, atMost time.Duration) {
 func (n *Node) Stats() Stats {
 	return Stats{
 		Held: n.Current().Holds(), Renewals: n.renewals.Load(), Acknowledged: n.acknowledged.Load(), Expired: n.expired.Load(),
-		Waited: time.Duration(n.waited.Load()), Nodes: n.nodes.Load(),
+		Nodes: n.nodes.Load(),
 	}
 }
 

@@ -18,7 +18,8 @@ type Health struct {
 // Readiness is more of it.
 type Readiness struct {
 	Health
-	Remembers bool `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
+	Remembers bool  `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
+	Nodes     int64 `json:"nodes" doc:"how many nodes of this database were taken for alive when this one looked last, itself included; changes wait for the others"`
 }
 
 const readyWithin = time.Second
@@ -36,6 +37,10 @@ func (d *Door) health(api huma.API) {
 					Kind: propusk.Unavailable, Code: "not_ready", Message: "the database does not answer", RetryAfter: time.Second, Cause: err,
 				}
 			}
-			return Readiness{Health{"ok"}, d.Remembers != nil && d.Remembers()}, nil
+			ready := Readiness{Health: Health{"ok"}}
+			if d.Remembering != nil {
+				ready.Remembers, ready.Nodes = d.Remembering()
+			}
+			return ready, nil
 		}))
 }

@@ -34,9 +34,9 @@ type Door struct {
 	Metrics     *Metrics
 	// Ready reports whether requests can be served now.
 	Ready func(context.Context) error
-	// Remembers, when set, reports whether answers may come from memory now.
-	Remembers func() bool
-	Log       *slog.Logger
+	// Remembering, when set, tells whether answers may come from memory now, and how many nodes of the database there are.
+	Remembering func() (now bool, nodes int64)
+	Log         *slog.Logger
 	// AccessLog writes a line for every request.
 	AccessLog bool
 	// CORSOrigins are the exact origins whose pages may call.
