@@ -8,7 +8,7 @@ const (
 	nodeFileRounds = 4  // the same over one file of SQLite
 	nodeTimed      = 5  // of each kind, timed while nobody else asks
 	nodeFaults     = 1  // times that each fault happens
-	nodeSubjects   = 2  // of each kind revoked during one fault
+	nodeSubjects   = 1  // of each kind revoked during one fault
 	nodeUpgraded   = 1  // of each kind on old and on new nodes
 	nodeFailovers  = 30 // revocations answered around the death of a primary
 )

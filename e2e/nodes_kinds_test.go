@@ -72,6 +72,14 @@ var everyRevocation = []*revocation{
 	}},
 }
 
+// someRevocations are all of them, or in short runs one of each sort: of a membership, of a session, and of what a community permits.
+func someRevocations() []*revocation {
+	if hold {
+		return everyRevocation
+	}
+	return []*revocation{everyRevocation[0], everyRevocation[2], everyRevocation[len(everyRevocation)-1]}
+}
+
 // ownHand gives the subject a second session, by which it ends the first.
 func ownHand(c *client, _ string, s *subject) (err error) {
 	s.by, err = signIn(c, s.name)
@@ -186,7 +194,8 @@ type question struct {
 
 var questions = []question{
 	{"POST /api/check", func(c *client, s *subject) verdict {
-		return judge(c.try("POST", "/api/check", s.token, map[string]any{"permission": atStake, "community_id": json.Number(s.community)}))(`"allowed":true`)
+		about := map[string]any{"permission": atStake, "community_id": json.Number(s.community)}
+		return judge(c.try("POST", "/api/check", s.token, about))(`"allowed":true`)
 	}},
 	{"GET /api/pass", func(c *client, s *subject) verdict {
 		return judge(c.try("GET", "/api/pass?community_id="+s.community, s.token, nil))(`"` + atStake + `"`)

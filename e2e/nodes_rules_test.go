@@ -130,7 +130,8 @@ func (c *cluster) late(t *testing.T, s *subject) int64 {
 	return s.wrong.Load()
 }
 
-// Each rule whose want can be seen from outside is needed: a build without it allows what had been taken away, and with it none does in the same story.
+// Each rule whose want can be seen from outside is needed: a build without it allows what had been taken away, and one with it does not in the same
+// story.
 func TestNodesNeedEachRule(t *testing.T) {
 	program, err := ruleless()
 	if err != nil {
