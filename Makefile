@@ -39,8 +39,12 @@ cover: ## Test coverage by function, and as a page in coverage.html
 
 .PHONY: hold
 hold: ## The long measurements: crashes, floods, timing, a million members (up to an hour)
-	go test -tags hold -timeout 60m -p 1 -v ./internal/rbactest ./internal/sqlstore ./e2e/...
+	go test -tags hold -timeout 60m -p 1 -v -skip '^TestNodes' ./internal/rbactest ./internal/sqlstore ./e2e/...
 	go -C bench test -tags hold -timeout 60m -v ./...
+
+.PHONY: nodes
+nodes: ## The long measurements of several nodes: thousands of revocations, whatever breaks (up to two hours)
+	go test -tags hold -timeout 150m -v -run '^TestNodes' ./e2e
 
 .PHONY: bench
 bench: ## Time Propusk beside its peers (some minutes, on a quiet machine); writes bench/results and docs/performance.md

@@ -78,6 +78,8 @@ type setup struct {
 	stdin string
 	// under is a program, with its arguments, that runs the program.
 	under []string
+	// program is another build than the usual one.
+	program string
 }
 
 // cheap makes hashing cost next to nothing, and queues long enough for whatever is asked here.
@@ -104,7 +106,10 @@ type process struct {
 
 func start(t *testing.T, s setup) *process {
 	t.Helper()
-	path := program(t)
+	path := s.program
+	if path == "" {
+		path = program(t)
+	}
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}

@@ -31,7 +31,9 @@ type Lease struct {
 func (l *Lease) Holds() bool { return l != nil && int64(time.Since(l.base)) < l.until.Load() }
 
 // HoldsAt is Holds for those who have just read the clock. now is as time.Now gave it, with its monotonic reading.
-func (l *Lease) HoldsAt(now time.Time) bool { return l != nil && int64(now.Sub(l.base)) < l.until.Load() }
+func (l *Lease) HoldsAt(now time.Time) bool {
+	return l != nil && int64(now.Sub(l.base)) < l.until.Load()
+}
 
 // Memory is what this process remembers. Both methods return when nobody who asks from then on is told what was known before, also not by a
 // statement that is under way.
@@ -124,7 +126,7 @@ func New(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		Config: c, log: c.Database.ChangeLog(), base: time.Now(), acks: make(chan ack, 1), begun: make(chan struct{}), asked: make(chan struct{}, 1),
-		marked: map[string]time.Duration{}, met: map[string]time.Duration{},
+		marked: map[string]time.Duration{}, met: map[string]time.Duration{}, without: taken(),
 	}
 	if n.log == nil {
 		return n, nil

@@ -74,6 +74,14 @@ func (s *Server) Database(tb testing.TB) string {
 	return s.URL(name)
 }
 
+// Create makes an empty database of that name, which goes with the server.
+func (s *Server) Create(tb testing.TB, name string) {
+	tb.Helper()
+	if err := s.exec("CREATE DATABASE " + name); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // URL is where the database of that name is, for a user who may do everything.
 func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", superuser, s.password, s.port, database)

@@ -35,3 +35,12 @@ func (s *Server) Freeze(testing.TB) {}
 
 // Thaw does nothing.
 func (s *Server) Thaw(testing.TB) {}
+
+// Standby does nothing.
+func (s *Server) Standby(testing.TB) *Server { return nil }
+
+// Promote does nothing.
+func (s *Server) Promote(testing.TB) {}
+
+// EitherURL is nowhere.
+func (s *Server) EitherURL(*Server, string) string { return "" }

@@ -69,4 +69,3 @@ func TestAQuickAnswerIsTheAnswer(t *testing.T) {
 		}
 	}
 }
-

@@ -1,0 +1,14 @@
+//go:build !hold
+
+package e2e
+
+// How long the stories of several nodes are told by "go test ./...". nodes_counts_hold_test.go has the lengths at which the claims are made.
+const (
+	nodeRounds     = 20 // of each kind of revocation while all is well
+	nodeFileRounds = 4  // the same over one file of SQLite
+	nodeTimed      = 5  // of each kind, timed while nobody else asks
+	nodeFaults     = 1  // times that each fault happens
+	nodeSubjects   = 1  // of each kind revoked during one fault
+	nodeUpgraded   = 1  // of each kind on old and on new nodes
+	nodeFailovers  = 30 // revocations answered around the death of a primary
+)

@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/pgtest"
+)
+
+// ruleless makes a build of the program that can be told to leave out a rule of the lease protocol.
+var ruleless = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(workshop, "ruleless.exe")
+	cmd := exec.Command("go", "build", "-tags", "leaserules", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "../cmd/propusk")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// needed is a rule of the protocol and a story that goes wrong without it.
+//
+// These are the rules whose want shows from outside. The others guard moments that no network and no signal brings about to order, and are shown to
+// be needed by the tests of internal/lease: noEpoch (a process that stops between a look at memory and a look at the clock), ackFirst, leaveOrder
+// (two steps within microseconds), deleteAtOnce (a node that can renew and not write), noFreshServerRule (a failover that loses the registry).
+type needed struct {
+	rule string
+	// wrong tells how many answers were wrong.
+	wrong func(t *testing.T, c *cluster) int64
+	// network is whether the story needs proxies, and so PostgreSQL.
+	network bool
+	// always is whether it is told in short runs too.
+	always bool
+}
+
+var neededRules = []needed{
+	{rule: "noWait", always: true, wrong: rounds},
+	{rule: "noMarkCheck", wrong: func(t *testing.T, c *cluster) int64 {
+		subjects := c.cast(t, everyRevocation[:1], 3)
+		dead := c.nodes[2].server()
+		dead.freeze(t)
+		// The first finds the node dead, the second reads the mark, and one that comes after WAIT removes the row.
+		for _, s := range subjects {
+			if err := c.insistOn(s, func(int) *node { return c.nodes[0] }); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(waitOfNodes)
+		}
+		dead.thaw(t)
+		c.await(t, healthyWithin)
+		return rounds(t, c)
+	}},
+	{rule: "noopAtOnce", network: true, wrong: func(t *testing.T, c *cluster) int64 {
+		for _, s := range c.cast(t, everyRevocation[:2], 5) {
+			c.deaf(messenger) // or who died might have told others in time
+			c.orphan(t, s)
+			c.well()
+			if wrong := s.wrong.Load(); wrong > 0 {
+				return wrong
+			}
+		}
+		return 0
+	}},
+	{rule: "leaseFromReceipt", network: true, wrong: func(t *testing.T, c *cluster) (wrong int64) {
+		for _, s := range c.cast(t, everyRevocation[:2], 5) {
+			wrong += c.late(t, s)
+		}
+		return wrong
+	}},
+}
+
+// waitOfNodes is how long a change waits for a node at most.
+const waitOfNodes = time.Second
+
+// rounds are a few rounds of what healthy does, on the first two nodes.
+func rounds(t *testing.T, c *cluster) (wrong int64) {
+	t.Helper()
+	for i, s := range c.cast(t, everyRevocation[:4], 10) {
+		if err := c.round(s, c.nodes[i%2]); err != nil {
+			t.Fatal(err)
+		}
+		if wrong += s.wrong.Load(); wrong > 0 {
+			break
+		}
+	}
+	return wrong
+}
+
+// deaf keeps messages from all nodes.
+func (c *cluster) deaf(which func(*proxied) bool) {
+	for _, n := range c.nodes {
+		n.proxy.freeze(which)
+	}
+}
+
+// well ends all that was done to the ways to the database.
+func (c *cluster) well() {
+	for _, n := range c.nodes {
+		n.proxy.well()
+	}
+}
+
+// late has a node's renewals answered late, and one of them as the last: its lease counts from before that was sent.
+func (c *cluster) late(t *testing.T, s *subject) int64 {
+	t.Helper()
+	const delay = 430 * time.Millisecond
+	if err := c.warm(s); err != nil {
+		t.Fatal(err)
+	}
+	one := c.nodes[2]
+	renewing := func(p *proxied) bool { return p.renews.Load() || p.listens.Load() }
+	one.proxy.order(renewing, treatment{lateBack: delay})
+	<-time.After(delay + 220*time.Millisecond) // a renewal is under way
+	asking := (&cluster{nodes: []*node{one}, began: c.began}).ask([]*subject{s})
+	// What is on its way back arrives late, and nothing follows it.
+	one.proxy.order(renewing, treatment{keepThere: true, lateBack: delay})
+	if err := c.insistOn(s, func(int) *node { return c.nodes[0] }); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(everywhereWithin)
+	asking.leave()
+	one.proxy.well()
+	c.await(t, healthyWithin)
+	return s.wrong.Load()
+}
+
+// Each rule whose want can be seen from outside is needed: a build without it allows what had been taken away, and one with it does not in the same
+// story.
+func TestNodesNeedEachRule(t *testing.T) {
+	program, err := ruleless()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range neededRules {
+		if !one.always && !hold {
+			continue
+		}
+		t.Run(one.rule, func(t *testing.T) {
+			for _, without := range []string{"", one.rule} {
+				c := one.cluster(t, program, without)
+				if !c.remembers {
+					t.Skip("these nodes remember nothing, and so need no rule")
+				}
+				switch wrong := one.wrong(t, c); {
+				case without == "" && wrong > 0:
+					t.Errorf("the rule is in force, and %d answers were wrong", wrong)
+				case without != "" && wrong == 0:
+					t.Error("the rule is not in force, and nobody notices")
+				default:
+					t.Logf("without %q: %d answers were wrong", without, wrong)
+				}
+			}
+		})
+	}
+}
+
+func (n needed) cluster(t *testing.T, program, without string) *cluster {
+	t.Helper()
+	where := oneFile(t)
+	if n.network {
+		where = throughProxies(t, pgtest.Start(t))
+	}
+	return newClusterOf(t, 3, where, setup{program: program, env: slices.Concat(nodeEnv, []string{"LEASERULES_WITHOUT=" + without})})
+}
