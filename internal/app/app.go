@@ -46,6 +46,8 @@ type App struct {
 	Node *lease.Node
 
 	database *sqlstore.Store
+	// replication is nil where nobody asked for it.
+	replication *replication
 }
 
 // Open opens the database, brings its schema up to date and wires the services. Nothing runs in the background yet.
@@ -79,6 +81,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	a := wire(c, log, node.Store(), hasher, rules, lists)
 	a.Node, a.database = node, db
 	a.remember(c, changes)
+	if c.HA {
+		a.replication = &replication{ask: db.Replication, log: log}
+		if err := a.replication.begin(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
 	return a, nil
 }
 

@@ -35,3 +35,18 @@ func (s *Server) Freeze(testing.TB) {}
 
 // Thaw does nothing.
 func (s *Server) Thaw(testing.TB) {}
+
+// Standby does nothing.
+func (s *Server) Standby(testing.TB, string) *Server { return s }
+
+// Promote does nothing.
+func (s *Server) Promote(testing.TB) {}
+
+// Exec does nothing.
+func (s *Server) Exec(testing.TB, string) {}
+
+// Synchronous does nothing.
+func (s *Server) Synchronous(testing.TB, string) {}
+
+// Either is the URL of this one.
+func (s *Server) Either(_ *Server, database string) string { return s.URL(database) }

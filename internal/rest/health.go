@@ -19,6 +19,8 @@ type Health struct {
 type Readiness struct {
 	Health
 	Remembers bool `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
+	// Replication is told by servers that were started with --ha.
+	Replication string `json:"replication,omitempty" enum:"synchronous,asynchronous,waiting,unknown" doc:"With --ha: whether a standby has each change before it is answered; docs/scale-out.md tells what the words mean"`
 }
 
 const readyWithin = time.Second
@@ -29,6 +31,11 @@ func (d *Door) health(api huma.API) {
 		answer(d, func(context.Context, propusk.Pass, *none) (Health, error) { return Health{"ok"}, nil }))
 	huma.Register(api, operation(http.MethodGet, "/readyz", "readyz", "Can it serve requests now?", tag),
 		answer(d, func(ctx context.Context, _ propusk.Pass, _ *none) (Readiness, error) {
+			if d.Stopping != nil && d.Stopping() {
+				return Readiness{}, &propusk.Error{
+					Kind: propusk.Unavailable, Code: "stopping", Message: "this server is about to stop; others go on", RetryAfter: time.Second,
+				}
+			}
 			ctx, cancel := context.WithTimeout(ctx, readyWithin)
 			defer cancel()
 			if err := d.Ready(ctx); err != nil {
@@ -36,6 +43,10 @@ func (d *Door) health(api huma.API) {
 					Kind: propusk.Unavailable, Code: "not_ready", Message: "the database does not answer", RetryAfter: time.Second, Cause: err,
 				}
 			}
-			return Readiness{Health{"ok"}, d.Remembers != nil && d.Remembers()}, nil
+			ready := Readiness{Health: Health{"ok"}, Remembers: d.Remembers != nil && d.Remembers()}
+			if d.Replication != nil {
+				ready.Replication = d.Replication()
+			}
+			return ready, nil
 		}))
 }

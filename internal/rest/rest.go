@@ -36,7 +36,11 @@ type Door struct {
 	Ready func(context.Context) error
 	// Remembers, when set, reports whether answers may come from memory now.
 	Remembers func() bool
-	Log       *slog.Logger
+	// Stopping, when set, reports whether this node takes its leave: it answers on, but is not to be sent more.
+	Stopping func() bool
+	// Replication, when set, says whether a standby has what is answered.
+	Replication func() string
+	Log         *slog.Logger
 	// AccessLog writes a line for every request.
 	AccessLog bool
 	// CORSOrigins are the exact origins whose pages may call.

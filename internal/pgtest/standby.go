@@ -1,0 +1,88 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"crypto/rand"
+)
+
+// Standby runs a server that streams what this one writes, until the test ends. It is called name where the primary speaks of its standbys.
+func (s *Server) Standby(tb testing.TB, name string) *Server {
+	tb.Helper()
+	standby, err := s.standby(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(standby.remove)
+	return standby
+}
+
+func (s *Server) standby(name string) (_ *Server, err error) {
+	bin, err := find()
+	if err != nil {
+		return nil, err
+	}
+	credential, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{password: s.password}
+	if standby.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if standby.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+		return nil, err
+	}
+	if err := standby.launch(bin, credential, nil); err != nil {
+		return nil, fmt.Errorf("%w, %v", err, os.RemoveAll(standby.dir))
+	}
+	slot := "s" + strings.ToLower(rand.Text())
+	copying := exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", filepath.Join(standby.dir, "data"), "--checkpoint", "fast", "--no-sync",
+		"--wal-method", "stream", "--write-recovery-conf", "--create-slot", "--slot", slot,
+		"--dbname", s.URL("postgres")+"&application_name="+name)
+	copying.Dir, copying.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: credential}
+	if said, err := copying.CombinedOutput(); err != nil {
+		standby.remove()
+		return nil, fmt.Errorf("pg_basebackup: %w\n%s", err, said)
+	}
+	if err := standby.run(); err != nil {
+		standby.remove()
+		return nil, err
+	}
+	return standby, nil
+}
+
+// Promote makes a standby a primary, and returns when it takes writes.
+func (s *Server) Promote(tb testing.TB) {
+	tb.Helper()
+	s.Exec(tb, "SELECT pg_promote()")
+}
+
+// Exec runs one statement as the superuser.
+func (s *Server) Exec(tb testing.TB, statement string) {
+	tb.Helper()
+	if err := s.exec(statement); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Synchronous makes commits wait for the standbys that synchronous_standby_names describes so; "" for none.
+func (s *Server) Synchronous(tb testing.TB, names string) {
+	tb.Helper()
+	s.Exec(tb, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
+	s.Exec(tb, "SELECT pg_reload_conf()")
+}
+
+// Either is the URL of the database of that name on whichever of the two servers takes writes.
+func (s *Server) Either(other *Server, database string) string {
+	return strings.Replace(s.URL(database), ":"+strconv.Itoa(s.port)+"/", ":"+strconv.Itoa(s.port)+",127.0.0.1:"+strconv.Itoa(other.port)+"/", 1)
+}
