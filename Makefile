@@ -38,8 +38,8 @@ cover: ## Test coverage by function, and as a page in coverage.html
 	go tool cover -html=cover.out -o coverage.html
 
 .PHONY: hold
-hold: ## The long measurements: crashes, floods, timing, a million members (up to an hour)
-	go test -tags hold -timeout 60m -p 1 -v -skip '^TestNodes' ./internal/rbactest ./internal/sqlstore ./e2e/...
+hold: ## The long measurements: crashes, floods, timing, the model, a million members (up to an hour)
+	go test -tags hold -timeout 60m -p 1 -v -skip '^TestNodes' ./internal/rbactest ./internal/lease ./internal/sqlstore ./e2e/...
 	go -C bench test -tags hold -timeout 60m -v ./...
 
 .PHONY: nodes

@@ -18,10 +18,12 @@ const resumesWithin = 15 * time.Second
 // one, and no node believes what it remembers of the old one.
 func TestNodesForgetThroughAFailover(t *testing.T) {
 	primary := pgtest.Start(t)
-	standby := primary.Standby(t)
+	standby := primary.Standby(t, "second")
+	primary.Synchronous(t, "second")
+	primary.Follows(t)
 	const database = "propusk"
 	primary.Create(t, database)
-	c := newCluster(t, 3, directly(primary.EitherURL(standby, database)))
+	c := newCluster(t, 3, directly(primary.Either(standby, database)))
 	subjects := c.cast(t, everyRevocation, (nodeFailovers+len(everyRevocation)-1)/len(everyRevocation))
 	for _, s := range subjects {
 		if err := c.warm(s); err != nil {

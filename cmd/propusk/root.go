@@ -27,7 +27,7 @@ and open the address it prints. Every flag of every command has a twin in the en
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), demoCommand(), genCommand(), benchCommand(), adminCommand(), userCommand(), communityCommand(), checkCommand(), policyCommand(), keysCommand(),
+	root.AddCommand(serveCommand(), readyCommand(), demoCommand(), genCommand(), benchCommand(), adminCommand(), userCommand(), communityCommand(), checkCommand(), policyCommand(), keysCommand(),
 		importCommand(), exportCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
 	everyFlag(root, func(f *pflag.Flag) { f.Usage += " [$" + config.Env(f.Name) + "]" })
 	return root

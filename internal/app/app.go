@@ -50,6 +50,8 @@ type App struct {
 	database *sqlstore.Store
 	// waits is how long changes waited for other nodes.
 	waits prometheus.Histogram
+	// replication is nil where nobody asked for it.
+	replication *replication
 }
 
 // Open opens the database, brings its schema up to date and wires the services. Nothing runs in the background yet.
@@ -87,6 +89,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	a := wire(c, log, node.Store(), hasher, rules, lists)
 	a.Node, a.database, a.waits = node, db, waits
 	a.remember(c, changes)
+	if c.HA {
+		a.replication = &replication{ask: db.Replication, log: log}
+		if err := a.replication.begin(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
 	return a, nil
 }
 

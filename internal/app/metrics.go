@@ -38,6 +38,11 @@ func (a *App) metrics() *rest.Metrics {
 		counter("propusk_lease_changes_expired_total", "Changes that waited for a node that does not answer.", func() uint64 { return uint64(a.Node.Stats().Expired) }),
 		gauge("propusk_sessions", "Sessions in the database; -1 when it could not be read.", a.countSessions),
 	}
+	if a.replication != nil {
+		all = append(all, gauge("propusk_replication_synchronous", "1 while a standby is known to have each change before it is answered.", func() float64 {
+			return number(a.replication.String() == replicatesInStep)
+		}))
+	}
 	if a.Mirror != nil {
 		all = append(all,
 			counter("propusk_redis_reads_total", "Lists of permissions that were asked of Redis.", func() uint64 { return a.Mirror.Stats().Reads }),

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,7 +83,9 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 	if err != nil {
 		return err
 	}
-	servers := map[*http.Server]net.Listener{newServer(log, door.Handler()): listener}
+	var leaving drain
+	door.Stopping = leaving.Stopping
+	servers := map[*http.Server]net.Listener{newServer(log, leaving.around(door.Handler())): listener}
 	if c.MetricsListen != "" {
 		apart, err := net.Listen("tcp", c.MetricsListen)
 		if err != nil {
@@ -104,14 +108,10 @@ func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, lis
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping", "waiting_at_most", c.ShutdownTimeout.String())
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
-	defer cancel()
-	for server := range servers {
-		if err := server.Shutdown(grace); err != nil {
-			log.Warn("some requests did not finish in time", "error", errors.Join(err, server.Close()))
-		}
+	if err := leaving.run(c, log, slices.Collect(maps.Values(servers)), failed); err != nil {
+		return err
 	}
+	shutDown(ctx, c, log, servers)
 	return nil
 }
 
@@ -131,6 +131,9 @@ func (a *App) Start(ctx context.Context) (stop func()) {
 // background is what goes on beside requests, until its context ends.
 func (a *App) background() []func(context.Context) {
 	runs := []func(context.Context){a.Node.Run, a.Sessions.Run, a.Access.Run, a.Communities.Run}
+	if a.replication != nil {
+		runs = append(runs, a.replication.Run)
+	}
 	if a.Mirror != nil {
 		runs = append(runs, func(ctx context.Context) { a.Mirror.Run(ctx, grantsSource{a.Store}) })
 	}
@@ -163,6 +166,9 @@ func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
 		Ready: a.Store.Ready, Remembering: a.remembering, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
 		ShowMetrics: c.MetricsListen == "", GraphiQL: c.GraphQLIntrospection.On(),
+	}
+	if a.replication != nil {
+		door.Replication = a.replication.String
 	}
 	door.GraphQL = (&graph.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Inspect: door.Inspect, Origin: door.Origin,

@@ -123,7 +123,10 @@ func Layout() Map {
 			// Beside the product.
 			{Dir: "api", Group: Beside},
 			{Dir: "decisions", Group: Beside, Imports: core},
-			{Dir: "e2e", Group: Beside, Imports: list(public, "decisions", "internal/config", "internal/app")},
+			{
+				Dir: "e2e", Group: Beside, Imports: list(public, "decisions", "internal/config", "internal/app"),
+				Modules: []string{"github.com/goccy/go-yaml"}, // for what deploy/ says in YAML
+			},
 			{Dir: "examples/magazine/graph", Group: Beside, Modules: []string{"github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}},
 			{Dir: "examples/...", Group: Beside, Imports: list(public, "examples/magazine/graph"), Modules: []string{"github.com/99designs/gqlgen"}},
 			{Dir: "internal/arch", Group: Beside},

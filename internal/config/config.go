@@ -22,6 +22,9 @@ type Config struct {
 	// Database is sqlite:PATH or postgres://….
 	Database string
 
+	// HA says that a standby must have what is answered, and has the server watch whether one does.
+	HA bool
+
 	// Policy is the file of the community policy; empty for the default one.
 	Policy string
 	// Redis is where compiled lists are mirrored; empty for nowhere.
@@ -70,6 +73,8 @@ type Config struct {
 	LogFormat Choice
 	// LogLevel is debug, info, warn or error.
 	LogLevel Choice
+	// Drain is how long a stop says that it stops, and goes on, before it takes no new connections; 0 for not at all.
+	Drain time.Duration
 	// ShutdownTimeout is how long a stop waits for requests that are being answered.
 	ShutdownTimeout time.Duration
 }
@@ -133,6 +138,7 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.StringVar(&c.Issuer, "issuer", "propusk", "`NAME` for the iss and aud of tokens; give each installation its own")
 		choice(fs, &c.Registration, "registration", "may people make accounts by themselves?", "open", "closed")
 		fs.StringVar(&c.Redis, "redis", "", "`URL` of a Redis that is kept to hold every community's lists of permissions: redis://HOST:6379, rediss://…")
+		fs.BoolVar(&c.HA, "ha", false, "watch whether a standby of PostgreSQL has each change before it is answered, and tell it in /readyz")
 		fs.Int64Var(&c.DefaultCommunity, "default-community", 0, "`ID` of the community that checks without one are about; 0 for none")
 		fs.IntVar(&c.Memory, "memory", 64, "`MIB` of memory for what was read from the database and has not changed since; 0 reads it again each time")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
@@ -146,6 +152,7 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		choice(fs, &c.AccessLog, "access-log", "write a line for every request?", "on", "off")
 		choice(fs, &c.LogFormat, "log-format", "how log lines look; auto is text on a terminal and JSON otherwise", "auto", "text", "json")
 		choice(fs, &c.LogLevel, "log-level", "the least important lines to write", "info", "debug", "warn", "error")
+		fs.DurationVar(&c.Drain, "drain", 0, "how long a stop lets /readyz say so first, and goes on as before; behind a proxy, longer than the proxy takes to notice")
 		fs.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long a stop waits for requests that are being answered")
 	})
 	group(Passwords, func(fs *pflag.FlagSet) {
@@ -279,6 +286,8 @@ func (c *Config) check(fs *pflag.FlagSet) error {
 		{"cors-origins", validOrigins(c.CORSOrigins), "must be exact origins such as https://app.example.org, without a path; * is not allowed"},
 		{"trusted-proxies", validNetworks(c.TrustedProxies), "must be networks such as 10.0.0.0/8 or addresses such as 192.0.2.1"},
 		{"metrics-listen", c.MetricsListen == "" || validListen(c.MetricsListen), "must be HOST:PORT, such as 127.0.0.1:9100"},
+		{"drain", c.Drain >= 0 && c.Drain <= 10*time.Minute, "must be from 0s to 10m"},
+		{"ha", !c.HA || !strings.HasPrefix(c.Database, "sqlite:"), "needs PostgreSQL with a standby: a file of SQLite has none, so leave --ha out or set --database"},
 		{"shutdown-timeout", c.ShutdownTimeout > 0, "must be more than 0"},
 	} {
 		if fs.Lookup(rule.flag) != nil && !rule.ok {

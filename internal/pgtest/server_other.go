@@ -37,10 +37,19 @@ func (s *Server) Freeze(testing.TB) {}
 func (s *Server) Thaw(testing.TB) {}
 
 // Standby does nothing.
-func (s *Server) Standby(testing.TB) *Server { return nil }
+func (s *Server) Standby(testing.TB, string) *Server { return s }
 
 // Promote does nothing.
 func (s *Server) Promote(testing.TB) {}
 
-// EitherURL is nowhere.
-func (s *Server) EitherURL(*Server, string) string { return "" }
+// Exec does nothing.
+func (s *Server) Exec(testing.TB, string) {}
+
+// Synchronous does nothing.
+func (s *Server) Synchronous(testing.TB, string) {}
+
+// Follows does nothing.
+func (s *Server) Follows(testing.TB) {}
+
+// Either is the URL of this one.
+func (s *Server) Either(_ *Server, database string) string { return s.URL(database) }

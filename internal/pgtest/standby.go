@@ -3,39 +3,30 @@
 package pgtest
 
 import (
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// Standby starts a server that copies this one, and has this one answer no commit that the other has not on its disk. It ends with the test.
-func (s *Server) Standby(tb testing.TB) *Server {
+// Standby runs a server that streams what this one writes, until the test ends. It is called name where the primary speaks of its standbys.
+func (s *Server) Standby(tb testing.TB, name string) *Server {
 	tb.Helper()
-	standby, err := s.standby()
-	mustRun(tb, err)
+	standby, err := s.standby(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(standby.remove)
-	// After the copy was made: the copy is to wait for nobody when it takes over.
-	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
-		if err := s.exec(statement); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	const synchronous = "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-	for deadline := time.Now().Add(patience); s.exec(synchronous) != nil; <-time.After(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatal("the standby does not follow")
-		}
-	}
 	return standby
 }
 
-// standby makes the copy and starts it.
-func (s *Server) standby() (_ *Server, err error) {
+func (s *Server) standby(name string) (_ *Server, err error) {
 	bin, err := find()
 	if err != nil {
 		return nil, err
@@ -44,40 +35,65 @@ func (s *Server) standby() (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	other := &Server{password: s.password}
-	if other.port, err = freePort(); err != nil {
+	standby := &Server{password: s.password}
+	if standby.port, err = freePort(); err != nil {
 		return nil, err
 	}
-	if other.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+	if standby.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
 		return nil, err
 	}
-	if err := other.launch(bin, credential, nil); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(other.dir))
+	if err := standby.launch(bin, credential, nil); err != nil {
+		return nil, fmt.Errorf("%w, %v", err, os.RemoveAll(standby.dir))
 	}
-	copying := exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", filepath.Join(other.dir, "data"), "--write-recovery-conf",
-		"--checkpoint", "fast", "--no-sync", "--dbname", fmt.Sprintf("host=127.0.0.1 port=%d user=%s password=%s", s.port, superuser, s.password))
-	copying.Dir, copying.SysProcAttr = other.dir, &syscall.SysProcAttr{Credential: credential}
+	slot := "s" + strings.ToLower(rand.Text())
+	copying := exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", filepath.Join(standby.dir, "data"), "--checkpoint", "fast", "--no-sync",
+		"--wal-method", "stream", "--write-recovery-conf", "--create-slot", "--slot", slot,
+		"--dbname", s.URL("postgres")+"&application_name="+name)
+	copying.Dir, copying.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: credential}
 	if said, err := copying.CombinedOutput(); err != nil {
-		other.remove()
+		standby.remove()
 		return nil, fmt.Errorf("pg_basebackup: %w\n%s", err, said)
 	}
-	if err := other.run(); err != nil {
-		other.remove()
+	if err := standby.run(); err != nil {
+		standby.remove()
 		return nil, err
 	}
-	return other, nil
+	return standby, nil
 }
 
-// Promote makes a standby take over and returns when it takes writes.
+// Promote makes a standby a primary, and returns when it takes writes.
 func (s *Server) Promote(tb testing.TB) {
 	tb.Helper()
-	if err := s.exec("SELECT 1 / pg_promote(true)::int"); err != nil {
+	s.Exec(tb, "SELECT pg_promote()")
+}
+
+// Exec runs one statement as the superuser.
+func (s *Server) Exec(tb testing.TB, statement string) {
+	tb.Helper()
+	if err := s.exec(statement); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// EitherURL is where the database of that name is while one of them takes writes, this one or its standby.
-func (s *Server) EitherURL(standby *Server, database string) string {
-	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d,127.0.0.1:%d/%s?sslmode=disable&target_session_attrs=read-write",
-		superuser, s.password, s.port, standby.port, database)
+// Synchronous makes commits wait for the standbys that synchronous_standby_names describes so; "" for none.
+func (s *Server) Synchronous(tb testing.TB, names string) {
+	tb.Helper()
+	s.Exec(tb, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
+	s.Exec(tb, "SELECT pg_reload_conf()")
+}
+
+// Follows waits until a standby has what this one answers.
+func (s *Server) Follows(tb testing.TB) {
+	tb.Helper()
+	const synchronous = "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+	for deadline := time.Now().Add(patience); s.exec(synchronous) != nil; <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatal("the standby does not follow")
+		}
+	}
+}
+
+// Either is the URL of the database of that name on whichever of the two servers takes writes.
+func (s *Server) Either(other *Server, database string) string {
+	return strings.Replace(s.URL(database), ":"+strconv.Itoa(s.port)+"/", ":"+strconv.Itoa(s.port)+",127.0.0.1:"+strconv.Itoa(other.port)+"/", 1)
 }

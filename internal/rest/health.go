@@ -20,6 +20,8 @@ type Readiness struct {
 	Health
 	Remembers bool  `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
 	Nodes     int64 `json:"nodes" doc:"how many nodes of this database were taken for alive when this one looked last, itself included; changes wait for the others"`
+	// Replication is told by servers that were started with --ha.
+	Replication string `json:"replication,omitempty" enum:"synchronous,asynchronous,waiting,unknown" doc:"With --ha: whether a standby has each change before it is answered; docs/scale-out.md tells what the words mean"`
 }
 
 const readyWithin = time.Second
@@ -30,6 +32,11 @@ func (d *Door) health(api huma.API) {
 		answer(d, func(context.Context, propusk.Pass, *none) (Health, error) { return Health{"ok"}, nil }))
 	huma.Register(api, operation(http.MethodGet, "/readyz", "readyz", "Can it serve requests now?", tag),
 		answer(d, func(ctx context.Context, _ propusk.Pass, _ *none) (Readiness, error) {
+			if d.Stopping != nil && d.Stopping() {
+				return Readiness{}, &propusk.Error{
+					Kind: propusk.Unavailable, Code: "stopping", Message: "this server is about to stop; others go on", RetryAfter: time.Second,
+				}
+			}
 			ctx, cancel := context.WithTimeout(ctx, readyWithin)
 			defer cancel()
 			if err := d.Ready(ctx); err != nil {
@@ -40,6 +47,9 @@ func (d *Door) health(api huma.API) {
 			ready := Readiness{Health: Health{"ok"}}
 			if d.Remembering != nil {
 				ready.Remembers, ready.Nodes = d.Remembering()
+			}
+			if d.Replication != nil {
+				ready.Replication = d.Replication()
 			}
 			return ready, nil
 		}))

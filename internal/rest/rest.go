@@ -36,6 +36,10 @@ type Door struct {
 	Ready func(context.Context) error
 	// Remembering, when set, tells whether answers may come from memory now, and how many nodes of the database there are.
 	Remembering func() (now bool, nodes int64)
+	// Stopping, when set, reports whether this node takes its leave: it answers on, but is not to be sent more.
+	Stopping func() bool
+	// Replication, when set, says whether a standby has what is answered.
+	Replication func() string
 	Log         *slog.Logger
 	// AccessLog writes a line for every request.
 	AccessLog bool

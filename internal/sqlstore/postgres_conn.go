@@ -262,11 +262,16 @@ func (l *link) commit(ctx context.Context) error {
 		return l.judge(ctx, errBroken)
 	}
 	err := l.below(func(conn *pgx.Conn) error {
+		unwarned(conn.PgConn())
 		tag, err := conn.Exec(ctx, "COMMIT")
-		if err == nil && tag.String() != "COMMIT" {
-			err = errRolledBack
+		switch {
+		case err != nil:
+			return err
+		case tag.String() != "COMMIT":
+			return errRolledBack
+		default:
+			return replicated(conn.PgConn())
 		}
-		return err
 	})
 	var answer *pgconn.PgError
 	switch {

@@ -73,7 +73,7 @@ func parsePostgres(url string) (postgresURL, error) {
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	// Of several hosts only the one that takes writes will do, and after a failover that is another.
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	config.AfterConnect = suitable
+	config.AfterConnect, config.OnNotice = suitable, warned
 	return postgresURL{config, conns}, nil
 }
 
