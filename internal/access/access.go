@@ -38,8 +38,7 @@ type Service struct {
 	Now    func() time.Time
 	Random io.Reader
 
-	grants   grantsMemory
-	shared   shared
+	lists    listsMemory
 	used     session.Uses
 	reported reported
 }
@@ -56,7 +55,7 @@ func (s *Service) Inspect(ctx context.Context, bearer string) (me propusk.Pass, 
 
 // Operator is the Pass of whoever runs commands on the machine itself.
 func (s *Service) Operator() propusk.Pass {
-	return propusk.Pass{Operator: true, PlatformAdmin: true, Platform: s.standing(rbac.Admin)}
+	return propusk.Pass{Operator: true, PlatformAdmin: true, Platform: s.platform(rbac.Admin)}
 }
 
 // Authorize re-reads the caller inside the transaction that is about to act, and requires platform permission p of what the caller holds by
@@ -135,12 +134,12 @@ func missing(p rbac.Permission, where string) error {
 }
 
 func (s *Service) pass(user propusk.User, live propusk.Session) propusk.Pass {
-	platform := s.standing(user.Role)
-	return propusk.Pass{User: user, Session: live, Platform: platform, PlatformAdmin: platform.Everything()}
+	above := s.platform(user.Role)
+	return propusk.Pass{User: user, Session: live, Platform: above, PlatformAdmin: above.Everything()}
 }
 
-// standing is what a platform role permits. Nobody has none.
-func (s *Service) standing(role string) propusk.Standing {
+// platform is what a platform role permits. Nobody has none.
+func (s *Service) platform(role string) propusk.Standing {
 	if role == "" {
 		return propusk.Standing{Grants: s.Platform}
 	}

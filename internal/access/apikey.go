@@ -268,7 +268,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// flush loses the notes if the database refuses them: the next use of the key notes it again.
+// flush loses the notes if the database refuses them: a use a minute later is noted again.
 func (s *Service) flush(ctx context.Context) {
 	notes := s.used.Take()
 	if len(notes) == 0 {

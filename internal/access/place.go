@@ -26,11 +26,11 @@ func (s *Service) Enter(r store.Reader, caller propusk.Pass, communityID int64) 
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	found, _, err := s.place(r, me.User, communityID, nil)
+	here, _, err := s.place(r, me.User, communityID, nil)
 	if err != nil {
 		return propusk.Pass{}, err
 	}
-	found.put(&me)
+	here.put(&me)
 	return me, nil
 }
 
@@ -59,16 +59,25 @@ func UnknownCommunity() error {
 	}
 }
 
-// place reads what somebody is in a community, and how many bytes of that nobody shares. mirrored, when set, may know the compiled lists.
-func (s *Service) place(
-	r store.Reader, user propusk.User, communityID int64, mirrored func(store.GrantsHash) []byte,
-) (p placed, alone int, err error) {
+// place is what somebody is in a community.
+type place struct {
+	*standing
+	community *propusk.Community
+}
+
+// put puts a pass there.
+func (p place) put(me *propusk.Pass) {
+	me.Named, me.Community, me.Member = true, *p.community, p.member
+	me.Local = propusk.Standing{Roles: p.roles, Grants: p.grants, Limit: me.Platform.Limit}
+	me.Ranks = p.ranks
+}
+
+// place reads what somebody is in a community, and with whom they share the standing. mirrored, when set, may know the compiled lists. NotFound
+// (community_not_found).
+func (s *Service) place(r store.Reader, user propusk.User, communityID int64, mirrored func(store.GrantsHash) []byte) (place, *shared, error) {
 	found, err := r.Place(communityID, user.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return placed{}, 0, UnknownCommunity()
-	}
 	if err != nil {
-		return placed{}, 0, err
+		return place{}, nil, unknown(err)
 	}
 	grants, err := s.compiled(r, found.Community, mirrored)
 	if errors.Is(err, store.ErrNotFound) { // replaced since, and swept
@@ -77,12 +86,19 @@ func (s *Service) place(
 		}
 	}
 	if err != nil {
-		return placed{}, 0, err
+		return place{}, nil, err
 	}
 	s.report(found, grants, user)
-	p.ground = &ground{found.Community, grants}
-	p.ranked, alone = s.rank(grants, found.Member, found.Roles)
-	return p, alone, nil
+	has, common := s.standing(found.Community.Grants, grants, found.Member, found.Roles)
+	return place{has, &found.Community}, common, nil
+}
+
+// unknown tells that there is no such community.
+func unknown(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return UnknownCommunity()
+	}
+	return err
 }
 
 // report tells the log of what a column of roles holds that is no role. It grants nothing, but somebody should know.
@@ -128,7 +144,7 @@ func (s *Service) Compiled(r store.Reader, c propusk.Community) (*rbac.Grants, e
 
 // compiled reads compiled lists once: they never change under their hash.
 func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(store.GrantsHash) []byte) (*rbac.Grants, error) {
-	if grants := s.grants.recall(c.Grants); grants != nil {
+	if grants := s.lists.recall(c.Grants); grants != nil {
 		return grants, nil
 	}
 	var lists []byte
@@ -148,49 +164,6 @@ func (s *Service) compiled(r store.Reader, c propusk.Community, mirrored func(st
 	if err != nil {
 		return nil, err
 	}
-	s.grants.remember(c.Grants, grants, decodedSize*len(lists), max(leastGrants, s.Memory.grants))
+	s.lists.remember(c.Grants, grants, decodedSize(grants, len(lists)), s.room())
 	return grants, nil
-}
-
-const (
-	// leastGrants is how much memory there is for decoded lists whatever Memory is bounded to, in bytes.
-	leastGrants = 4 << 20
-	// decodedSize is how much more lists take once they are decoded.
-	decodedSize = 5
-)
-
-// grantsMemory is compiled lists by their hash. Most communities share a few.
-type grantsMemory struct {
-	mu    sync.RWMutex
-	known map[store.GrantsHash]*rbac.Grants
-	sizes map[store.GrantsHash]int
-	size  int // of all, in bytes
-}
-
-func (m *grantsMemory) recall(hash store.GrantsHash) *rbac.Grants {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.known[hash]
-}
-
-// remember keeps lists, and of others what then has room in so many bytes.
-func (m *grantsMemory) remember(hash store.GrantsHash, grants *rbac.Grants, size, room int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.known == nil {
-		m.known, m.sizes = make(map[store.GrantsHash]*rbac.Grants), make(map[store.GrantsHash]int)
-	}
-	if m.known[hash] != nil {
-		return
-	}
-	for other := range m.known {
-		if m.size+size <= room {
-			break
-		}
-		m.size -= m.sizes[other]
-		delete(m.known, other)
-		delete(m.sizes, other)
-	}
-	m.known[hash], m.sizes[hash] = grants, size
-	m.size += size
 }

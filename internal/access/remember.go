@@ -28,8 +28,8 @@ type Memory struct {
 	bearers     *memory.Table[string, shown]
 	people      *memory.Table[string, propusk.User]
 	places      *memory.Table[seat, placed]
-	communities *memory.Table[int64, ground]
-	grants      int // bytes for the lists of permissions
+	communities *memory.Table[int64, propusk.Community]
+	lists       int // bytes for lists of permissions and what follows from them
 }
 
 // NewMemory makes one of at most that many bytes. changes is told of all that changes.
@@ -39,8 +39,8 @@ func NewMemory(changes *memory.Memory, bytes int) Memory {
 		bearers:     memory.NewTable[string, shown](changes, bytes*3/8, hashOfSecret()),
 		people:      memory.NewTable[string, propusk.User](changes, bytes/16, memory.HashBy[string]()),
 		places:      memory.NewTable[seat, placed](changes, bytes*3/8, memory.HashBy[seat]()),
-		communities: memory.NewTable[int64, ground](changes, bytes/16, memory.HashBy[int64]()),
-		grants:      bytes / 8,
+		communities: memory.NewTable[int64, propusk.Community](changes, bytes/16, memory.HashBy[int64]()),
+		lists:       bytes / 8,
 	}
 }
 
@@ -54,29 +54,41 @@ func hashOfSecret() func(string) uint64 {
 // seat is where what somebody is in a community is remembered.
 type seat struct{ user, community int64 }
 
-// What the texts in values take, as most are, in bytes.
-const (
-	shownSize  = 500
-	personSize = 250
-	groundSize = 400
-)
+// textsSize is what texts take that a value has for itself, in bytes.
+func textsSize(texts ...string) (size int) {
+	const rounded = 8 // up by the allocator, on average
+	for _, text := range texts {
+		size += len(text) + rounded
+	}
+	return size
+}
+
+func userSize(u *propusk.User) int {
+	return textsSize(u.UserID, u.Name, u.LastName, u.Slug, u.Email, u.Role)
+}
+
+func communitySize(c *propusk.Community) int {
+	const header = 16
+	return textsSize(c.Slug, c.Name, c.Description) + textsSize(c.AvailableRoles...) + textsSize(c.DefaultRoles...) +
+		header*(len(c.AvailableRoles)+len(c.DefaultRoles))
+}
 
 // lease is the one that the node holds, or nil.
 func (s *Service) lease() Lease {
-	if s.Lease == nil {
+	if s.Lease == nil || s.Memory.changes == nil {
 		return nil
 	}
 	return s.Lease()
 }
 
 // recall answers from memory while the lease holds, and else reads. The clock is read last: whatever stopped the process meanwhile, what was
-// found is so at that moment. Whoever reads himself needs no lease.
+// found is so at that moment. Whoever reads for himself needs no lease, and so read must not look at memory.
 func recall[K comparable, V any](
 	ctx context.Context, lease Lease, table *memory.Table[K, V], key K, read func(context.Context) (memory.Read[V], error),
 ) (*V, error) {
-	if lease != nil {
-		found, shared, err := table.Load(ctx, key, read)
-		if err != nil || !shared || lease.Holds() {
+	if lease != nil && lease.Holds() {
+		found, err := table.Load(ctx, key, read)
+		if err != nil || lease.Holds() {
 			return found, err
 		}
 	}
@@ -113,8 +125,29 @@ func (b *shown) put(me *propusk.Pass) {
 	me.PlatformAdmin = b.platform.Everything()
 	if b.key != nil {
 		me.KeyID = b.key.ID
+		return
+	}
+	used := b.life.Used()
+	if used.After(me.Session.LastSeen) {
+		me.Session.LastSeen = used
+	}
+	if used.After(me.User.LastSeen) {
+		me.User.LastSeen = used
 	}
 }
+
+// size is what it takes beside itself, in bytes.
+func (b *shown) size() int {
+	size := userSize(&b.user) + textsSize(b.session.ID, b.session.Device, b.session.Address) + standingSize
+	if b.key == nil {
+		return size
+	}
+	listed := textsSize(b.key.ID, b.key.Name) + textsSize(b.key.Permissions...)
+	return size + keySize + listed + decodedSize(b.platform.Limit, 2*listed)
+}
+
+// What a standing on the platform and a used key take, in bytes.
+const standingSize, keySize = 32, 200
 
 // usedKey is an API key and when its use was noted last, in Unix seconds.
 type usedKey struct {
@@ -152,7 +185,7 @@ func (s *Service) bearer(ctx context.Context, text string) (*shown, error) {
 	return recall(ctx, lease, s.Memory.bearers, text,
 		func(ctx context.Context) (memory.Read[shown], error) {
 			b, err := s.show(ctx, text)
-			return memory.Read[shown]{Value: b, Of: []memory.Thing{memory.User(b.user.ID)}, Size: shownSize + len(text)}, err
+			return memory.Read[shown]{Value: b, Of: memory.Things{memory.User(b.user.ID)}, Size: b.size() + len(text)}, err
 		})
 }
 
@@ -195,10 +228,14 @@ func (s *Service) plainly(bearer string, community int64, p rbac.Permission, own
 		return decision, false
 	}
 	here := s.Memory.places.Get(seat{b.plain, community})
-	if here == nil || !here.member {
+	if here == nil {
 		return decision, false
 	}
-	decision = here.holder.Decide(p, owner)
+	has := here.Load()
+	if has == nil || !has.member {
+		return decision, false
+	}
+	decision = has.holder.Decide(p, owner)
 	now := s.Now() // last
 	return decision, lease.HoldsAt(now) && s.use(b, now)
 }
@@ -208,7 +245,7 @@ func (s *Service) whoIs(ctx context.Context, userID string) (propusk.User, error
 	found, err := recall(ctx, s.lease(), s.Memory.people, userID,
 		func(ctx context.Context) (memory.Read[propusk.User], error) {
 			user, err := s.Store.Now(ctx).UserByUserID(userID)
-			return memory.Read[propusk.User]{Value: user, Of: []memory.Thing{memory.User(user.ID)}, Size: personSize}, err
+			return memory.Read[propusk.User]{Value: user, Of: memory.Things{memory.User(user.ID)}, Size: userSize(&user)}, err
 		})
 	if errors.Is(err, store.ErrNotFound) {
 		return propusk.User{}, nil
@@ -219,58 +256,63 @@ func (s *Service) whoIs(ctx context.Context, userID string) (propusk.User, error
 	return *found, nil
 }
 
-// ground is a community and what its roles permit.
-type ground struct {
-	community propusk.Community
-	grants    *rbac.Grants
-}
-
-// placed is what somebody is in a community. There are so many that each has two words of its own: with its key that is a cache line.
-type placed struct {
-	*ranked
-	*ground
-}
-
-// put puts a pass there.
-func (p *placed) put(me *propusk.Pass) {
-	me.Named, me.Community, me.Member = true, p.community, p.member
-	me.Local = propusk.Standing{Roles: p.roles, Grants: p.grants, Limit: me.Platform.Limit}
-	me.Ranks = p.ranks
-}
+// placed is the standing of somebody in a community. There are so many of them that with key and stamps one fits into a cache line.
+type placed struct{ *shared }
 
 // stand tells what somebody is in a community, from memory if it may. NotFound (community_not_found).
-func (s *Service) stand(ctx context.Context, user *propusk.User, communityID int64) (*placed, error) {
-	key := seat{user.ID, communityID}
-	lease := s.lease()
-	if lease != nil {
-		if found := s.Memory.places.Get(key); found != nil && lease.Holds() {
-			return found, nil
+func (s *Service) stand(ctx context.Context, user *propusk.User, communityID int64) (place, error) {
+	if lease := s.lease(); lease != nil && lease.Holds() {
+		here, known := s.known(seat{user.ID, communityID})
+		var err error
+		if !known {
+			here, known, err = s.learn(ctx, *user, communityID)
+		}
+		if err != nil || known && lease.Holds() {
+			return here, err
 		}
 	}
-	return recall(ctx, lease, s.Memory.places, key, func(ctx context.Context) (memory.Read[placed], error) {
-		return s.readPlace(ctx, lease, *user, communityID)
-	})
+	here, _, err := s.place(s.Store.Now(ctx), *user, communityID, s.mirrored(ctx, communityID))
+	return here, err
 }
 
-// readPlace reads what somebody is in a community. Those who are in the same one share what is remembered of it.
-func (s *Service) readPlace(ctx context.Context, lease Lease, user propusk.User, communityID int64) (memory.Read[placed], error) {
-	var mark memory.Mark
-	if lease != nil {
-		mark = s.Memory.changes.Mark()
+// known is what is remembered of somebody in a community.
+func (s *Service) known(key seat) (place, bool) {
+	at := s.Memory.places.Get(key)
+	if at == nil {
+		return place{}, false
 	}
-	p, alone, err := s.place(s.Store.Now(ctx), user, communityID, s.mirrored(ctx, communityID))
-	if err != nil {
-		return memory.Read[placed]{}, err
+	here := place{at.Load(), s.Memory.communities.Get(key.community)}
+	return here, here.standing != nil && here.community != nil
+}
+
+// learn reads what is not known of somebody in a community, and remembers it. It may turn out to be forgotten at once.
+func (s *Service) learn(ctx context.Context, user propusk.User, communityID int64) (place, bool, error) {
+	key := seat{user.ID, communityID}
+	if at := s.Memory.places.Get(key); at != nil && at.Load() == nil {
+		s.Memory.places.Forget(key)
 	}
 	community := memory.Community(communityID)
-	if lease != nil {
-		known, shared := s.Memory.communities.Keep(mark, communityID,
-			memory.Read[ground]{Value: *p.ground, Of: []memory.Thing{community}, Size: groundSize})
-		// What was read is as it is now; what others had read is so while the lease holds.
-		if !shared || lease.Holds() {
-			p.ground = known
-		}
+	keep := func(c *propusk.Community) memory.Read[propusk.Community] {
+		return memory.Read[propusk.Community]{Value: *c, Of: memory.Things{community}, Size: communitySize(c)}
 	}
-	of := []memory.Thing{memory.Member(communityID, user.ID), community, memory.CommunityMembers(communityID)}
-	return memory.Read[placed]{Value: p, Of: of, Size: alone}, nil
+	at, err := s.Memory.places.Load(ctx, key, func(ctx context.Context) (memory.Read[placed], error) {
+		mark := s.Memory.changes.Mark()
+		here, common, err := s.place(s.Store.Now(ctx), user, communityID, s.mirrored(ctx, communityID))
+		if err != nil {
+			return memory.Read[placed]{}, err
+		}
+		s.Memory.communities.Keep(mark, communityID, keep(here.community))
+		return memory.Read[placed]{
+			Value: placed{common}, Of: memory.Things{memory.Member(communityID, user.ID), community, memory.CommunityMembers(communityID)},
+		}, nil
+	})
+	if err != nil {
+		return place{}, false, err
+	}
+	found, err := s.Memory.communities.Load(ctx, communityID, func(ctx context.Context) (memory.Read[propusk.Community], error) {
+		c, err := s.Store.Now(ctx).Community(communityID)
+		return keep(&c), unknown(err)
+	})
+	here := place{at.Load(), found}
+	return here, here.standing != nil, err
 }

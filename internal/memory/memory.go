@@ -61,6 +61,9 @@ func thing(kind, a, b uint64) Thing {
 // Drop forgets all that depends on what has changed. It returns when nobody who asks from now on finds it, and whoever reads meanwhile will
 // not keep what he read. Call it after the change is committed and before anybody is told that it is done.
 func (m *Memory) Drop(what ...Thing) {
+	if len(what) == 0 {
+		return
+	}
 	m.drops.Add(1) // first: whoever then still stamps a value has read before the change, or after it
 	for _, t := range what {
 		m.slots[t.slot].Add(1)
@@ -84,30 +87,27 @@ func (m *Memory) Mark() Mark { return Mark{m.drops.Load()} }
 // still reports whether nothing was dropped since the mark.
 func (m *Memory) still(mark Mark) bool { return m.drops.Load() == mark.drops }
 
-// maxThings is how many things a value may depend on.
-const maxThings = 3
+// Things are what a value depends on: one, two or three. The zero Thing is another one that changes now and then.
+type Things [3]Thing
 
 // stamps are what a value depends on, as of when it was read. As stamps only grow, their sum is what it was for as long as each of them is.
 type stamps struct {
-	sum   uint64
-	slots [maxThings]uint16
+	sum uint64
+	of  Things
 }
 
 // stamp takes the stamps of things for a value read since mark; ok is false when something has changed since.
-func (m *Memory) stamp(mark Mark, of ...Thing) (s stamps, ok bool) {
-	for i := range s.slots {
-		s.slots[i] = of[min(i, len(of)-1)].slot
-	}
-	s.sum = m.sum(&s.slots)
+func (m *Memory) stamp(mark Mark, of Things) (s stamps, ok bool) {
+	s = stamps{m.sum(&of), of}
 	return s, m.still(mark) // last: a change after this moves a stamp that was taken before
 }
 
 // fresh reports whether nothing of what the value depends on has changed.
-func (m *Memory) fresh(s *stamps) bool { return m.sum(&s.slots) == s.sum }
+func (m *Memory) fresh(s *stamps) bool { return m.sum(&s.of) == s.sum }
 
-func (m *Memory) sum(slots *[maxThings]uint16) (sum uint64) {
-	for _, slot := range slots {
-		sum += m.slots[slot%slotCount].Load()
+func (m *Memory) sum(of *Things) (sum uint64) {
+	for _, thing := range of {
+		sum += m.slots[thing.slot%slotCount].Load()
 	}
 	return sum
 }

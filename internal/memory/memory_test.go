@@ -22,9 +22,9 @@ func newTable(m *memory.Memory, bytes int) *table {
 // load asks for key, which depends on user 1 and community 2, and reads the value if need be.
 func load(t *testing.T, of *table, key int64, value int) (got int, read bool) {
 	t.Helper()
-	found, _, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
+	found, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
 		read = true
-		return memory.Read[int]{Value: value, Of: []memory.Thing{memory.User(1), memory.Community(2)}}, nil
+		return memory.Read[int]{Value: value, Of: memory.Things{memory.User(1), memory.Community(2)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,9 +97,9 @@ func TestThingsAreSpread(t *testing.T) {
 func TestAReadThatBeganBeforeAChangeIsNotKept(t *testing.T) {
 	m := &memory.Memory{}
 	of := newTable(m, 1<<20)
-	got, _, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
+	got, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
 		m.Drop(memory.User(1))
-		return memory.Read[int]{Value: 70, Of: []memory.Thing{memory.User(1)}}, nil
+		return memory.Read[int]{Value: 70, Of: memory.Things{memory.User(1)}}, nil
 	})
 	if err != nil || *got != 70 {
 		t.Errorf("whoever began before the change may have it: %v %v", got, err)
@@ -112,7 +112,7 @@ func TestAReadThatBeganBeforeAChangeIsNotKept(t *testing.T) {
 func TestAnErrorIsNotKept(t *testing.T) {
 	of := newTable(&memory.Memory{}, 1<<20)
 	broken := errors.New("broken")
-	if _, _, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) { return memory.Read[int]{}, broken }); !errors.Is(err, broken) {
+	if _, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) { return memory.Read[int]{}, broken }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	if got, read := load(t, of, 7, 70); got != 70 || !read {
@@ -121,36 +121,33 @@ func TestAnErrorIsNotKept(t *testing.T) {
 }
 
 // crowd lets many ask for the same at once, while the one who reads waits for release.
-func crowd(t *testing.T, of *table, release chan struct{}) (reads *atomic.Int32, joined *atomic.Int32, wait func()) {
-	reads, joined = new(atomic.Int32), new(atomic.Int32)
+func crowd(t *testing.T, of *table, release chan struct{}) (reads *atomic.Int32, wait func()) {
+	reads = new(atomic.Int32)
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			_, shared, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
+			got, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
 				reads.Add(1)
 				<-release
-				return memory.Read[int]{Value: 70, Of: []memory.Thing{memory.User(1)}}, nil
+				return memory.Read[int]{Value: 70, Of: memory.Things{memory.User(1)}}, nil
 			})
-			if err != nil {
-				t.Error(err)
-			}
-			if shared {
-				joined.Add(1)
+			if err != nil || *got != 70 {
+				t.Error(got, err)
 			}
 		})
 	}
-	return reads, joined, all.Wait
+	return reads, all.Wait
 }
 
 func TestOfManyOneReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		reads, joined, wait := crowd(t, newTable(&memory.Memory{}, 1<<20), release)
+		reads, wait := crowd(t, newTable(&memory.Memory{}, 1<<20), release)
 		synctest.Wait()
 		close(release)
 		wait()
-		if reads.Load() != 1 || joined.Load() != 49 {
-			t.Errorf("%d have read, %d joined", reads.Load(), joined.Load())
+		if reads.Load() != 1 {
+			t.Errorf("%d have read", reads.Load())
 		}
 	})
 }
@@ -160,7 +157,7 @@ func TestNobodyJoinsAReadThatBeganBeforeAChange(t *testing.T) {
 		m := &memory.Memory{}
 		of := newTable(m, 1<<20)
 		release := make(chan struct{})
-		_, _, wait := crowd(t, of, release)
+		_, wait := crowd(t, of, release)
 		synctest.Wait()
 		m.Drop(memory.User(1))
 		if got, read := load(t, of, 7, 71); got != 71 || !read { // it would wait for ever
@@ -179,7 +176,7 @@ func TestWhoWaitsReadsWhenTheOtherFails(t *testing.T) {
 		of := newTable(&memory.Memory{}, 1<<20)
 		release := make(chan struct{})
 		go func() {
-			_, _, _ = of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
+			_, _ = of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
 				<-release
 				return memory.Read[int]{}, errors.New("its deadline")
 			})
@@ -196,11 +193,11 @@ func TestWhoWaitsGoesWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		of := newTable(&memory.Memory{}, 1<<20)
 		release := make(chan struct{})
-		_, _, wait := crowd(t, of, release)
+		_, wait := crowd(t, of, release)
 		synctest.Wait()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, _, err := of.Load(gone, 7, func(context.Context) (memory.Read[int], error) { panic("it reads") })
+		_, err := of.Load(gone, 7, func(context.Context) (memory.Read[int], error) { panic("it reads") })
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -214,9 +211,9 @@ func TestItStaysWithinItsBound(t *testing.T) {
 	const bytes, size = 1 << 20, 100
 	of := newTable(&memory.Memory{}, bytes)
 	keep := func(key int64) (read bool) {
-		_, _, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
+		_, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
 			read = true
-			return memory.Read[int]{Value: 1, Of: []memory.Thing{memory.User(key)}, Size: size}, nil
+			return memory.Read[int]{Value: 1, Of: memory.Things{memory.User(key)}, Size: size}, nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -277,8 +274,8 @@ func TestNobodySeesWhatWasBeforeAnAnswer(t *testing.T) {
 				}
 				key := rand.Int64N(keys)
 				least := answered[key].Load()
-				got, _, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
-					return memory.Read[int]{Value: int(database[key].Load()), Of: []memory.Thing{memory.User(key), memory.Community(1)}}, nil
+				got, err := of.Load(t.Context(), key, func(context.Context) (memory.Read[int], error) {
+					return memory.Read[int]{Value: int(database[key].Load()), Of: memory.Things{memory.User(key), memory.Community(1)}}, nil
 				})
 				if err != nil || int64(*got) < least {
 					t.Errorf("key %d: got %d after %d was answered, %v", key, *got, least, err)
@@ -299,8 +296,8 @@ func BenchmarkGet(b *testing.B) {
 			of := newTable(m, int(n)*1000)
 			bare := make(map[int64]*int, n)
 			for key := range n {
-				_, _, _ = of.Load(b.Context(), key, func(context.Context) (memory.Read[int], error) {
-					return memory.Read[int]{Value: 1, Of: []memory.Thing{memory.User(key), memory.Community(1)}}, nil
+				_, _ = of.Load(b.Context(), key, func(context.Context) (memory.Read[int], error) {
+					return memory.Read[int]{Value: 1, Of: memory.Things{memory.User(key), memory.Community(1)}}, nil
 				})
 				bare[key] = new(int)
 			}
@@ -329,18 +326,5 @@ func BenchmarkGet(b *testing.B) {
 				})
 			})
 		})
-	}
-}
-
-// Who reads, and is given what somebody else has kept meanwhile, is told so: that may have been read earlier.
-func TestWhatOthersHaveKeptIsShared(t *testing.T) {
-	m := &memory.Memory{}
-	of := memory.NewTable[int64, int](m, 1<<20, memory.HashBy[int64]())
-	got, shared, err := of.Load(t.Context(), 7, func(context.Context) (memory.Read[int], error) {
-		of.Keep(m.Mark(), 7, memory.Read[int]{Value: 1, Of: []memory.Thing{memory.User(7)}})
-		return memory.Read[int]{Value: 2, Of: []memory.Thing{memory.User(7)}}, nil
-	})
-	if err != nil || *got == 1 && !shared {
-		t.Errorf("%d, shared: %t, %v", *got, shared, err)
 	}
 }

@@ -64,9 +64,6 @@ func setOf[K comparable, V any](sets []set[K, V], hash uint64) *set[K, V] {
 
 // Get is what is remembered under key, or nil. The value must not be changed.
 func (t *Table[K, V]) Get(key K) *V {
-	if t == nil {
-		return nil
-	}
 	return t.get(t.hash(key), key)
 }
 
@@ -81,11 +78,10 @@ func (t *Table[K, V]) get(hash uint64, key K) *V {
 	return &k.value
 }
 
-// Read is what a read brought: the value, what it depends on (one to three things), and the size in bytes of what it refers to and shares with
-// nobody.
+// Read is what a read brought: the value, what it depends on, and the size in bytes of what it refers to and shares with nobody.
 type Read[V any] struct {
 	Value V
-	Of    []Thing
+	Of    Things
 	Size  int
 }
 
@@ -97,12 +93,12 @@ type flight[V any] struct {
 }
 
 // Load is Get, and where nothing is remembered it reads. Of those who want the same at once one reads and the others wait for it; whoever comes
-// after a change does not wait for a read that began before it. shared tells that the value is remembered, or that somebody else has read it,
-// so that it is only as good as the lease. An error is that of read, or of ctx.
-func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context) (Read[V], error)) (value *V, shared bool, err error) {
+// after a change does not wait for a read that began before it. What it returns may have been read by somebody else, perhaps earlier, so it is only
+// as good as the lease. An error is that of read, or of ctx.
+func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context) (Read[V], error)) (*V, error) {
 	hash := t.hash(key)
 	if known := t.get(hash, key); known != nil {
-		return known, true, nil
+		return known, nil
 	}
 	own := &flight[V]{mark: t.memory.Mark(), landed: make(chan struct{})}
 	at := t.at(hash)
@@ -110,11 +106,11 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 		select {
 		case <-other.landed:
 			if other.value != nil {
-				return other.value, true, nil
+				return other.value, nil
 			}
 			// What stopped the other need not stop this one: a deadline, say.
 		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return nil, ctx.Err()
 		}
 		own.mark = t.memory.Mark()
 	} else {
@@ -122,10 +118,10 @@ func (t *Table[K, V]) Load(ctx context.Context, key K, read func(context.Context
 	}
 	got, err := read(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	own.value, shared = t.Keep(own.mark, key, got)
-	return own.value, shared, nil
+	own.value = t.Keep(own.mark, key, got)
+	return own.value, nil
 }
 
 // depart is the flight to wait for, or nil when own has departed.
@@ -153,20 +149,20 @@ func (st *stripe[K, V]) land(key K, f *flight[V]) {
 }
 
 // Keep remembers a value that was read since mark, unless that is remembered already or something has changed. It returns what is remembered
-// then, or else the value. shared tells that somebody else has read it, perhaps earlier, so that it is only as good as the lease.
-func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) (value *V, shared bool) {
+// then, which somebody else may have read earlier, or else the value.
+func (t *Table[K, V]) Keep(mark Mark, key K, got Read[V]) *V {
 	hash := t.hash(key)
 	known := t.get(hash, key)
 	k := &kept[K, V]{key: key, value: got.Value, size: int32(min(got.Size+slack+int(unsafe.Sizeof(kept[K, V]{})), math.MaxInt32))}
 	var still bool
-	if k.stamps, still = t.memory.stamp(mark, got.Of...); !still {
-		return &k.value, false
+	if k.stamps, still = t.memory.stamp(mark, got.Of); !still {
+		return &k.value
 	}
 	if known != nil { // nothing has changed between reading that and this, as far as this process was told
-		return known, true
+		return known
 	}
 	t.keep(hash, k)
-	return &k.value, false
+	return &k.value
 }
 
 // keep makes room for a value. Stamps need no lock: a value that has changed since is there, and is not found.

@@ -109,7 +109,7 @@ func exactly(mux *http.ServeMux, unknown http.HandlerFunc) http.Handler {
 		}
 		handler, pattern := mux.Handler(r)
 		switch {
-		case clean != r.URL.Path || (strings.HasSuffix(pattern, "/{$}") && !strings.HasSuffix(r.URL.Path, "/")):
+		case clean != r.URL.Path || !strings.HasPrefix(clean, "/") || (strings.HasSuffix(pattern, "/{$}") && !strings.HasSuffix(r.URL.Path, "/")):
 			unknown(w, r)
 		case strings.Contains(pattern, "{"):
 			mux.ServeHTTP(w, r) // which matches once more, for the values in the path

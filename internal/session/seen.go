@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// seenEvery is how often at most a session's last_seen is written.
+	// seenEvery is how often at most a session's last_seen is written for a token on a node.
 	seenEvery = time.Minute
 	// flushEvery is how long a note of use may wait in memory.
 	flushEvery = 2 * time.Second
@@ -67,7 +67,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// flush loses the notes if the database refuses them: the next use of the session notes it again.
+// flush loses the notes if the database refuses them: a use a minute later is noted again.
 func (s *Service) flush(ctx context.Context) {
 	uses := s.seen.Take()
 	if len(uses) == 0 {

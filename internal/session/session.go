@@ -240,8 +240,17 @@ type Opened struct {
 type Life struct {
 	// ends is when the token, leeway included, or the session does, whichever is first; in Unix milliseconds.
 	ends int64
-	// used is when the use was noted last, in Unix milliseconds. It is read and written atomically.
-	used int64
+	// used is when the use was noted last, in Unix seconds. It is read and written atomically.
+	used uint32
+}
+
+// Used is when the session was used last, as far as this process knows, at most a minute late. It is zero for the zero Life.
+func (l *Life) Used() time.Time {
+	used := atomic.LoadUint32(&l.used)
+	if used == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(used), 0).UTC()
 }
 
 // Resolve tells who holds the access token and in which session: signature and time of the token, the session's row, its limits of
@@ -271,7 +280,7 @@ func (s *Service) Resolve(ctx context.Context, access string) (Opened, error) {
 	if session.ExpiresAt.Before(ends) {
 		ends = session.ExpiresAt
 	}
-	o := Opened{User: user, Session: session, Life: Life{ends: ends.UnixMilli(), used: session.LastSeen.UnixMilli()}}
+	o := Opened{User: user, Session: session, Life: Life{ends: ends.UnixMilli(), used: uint32(session.LastSeen.Unix())}}
 	s.Use(&o.Life, &o.Session, now)
 	return o, nil
 }
@@ -279,12 +288,12 @@ func (s *Service) Resolve(ctx context.Context, access string) (Opened, error) {
 // Use reports whether the limits of time still let the session be used, and notes that it was. What was opened a while ago may have been used
 // elsewhere since: when Use says no, Resolve knows.
 func (s *Service) Use(l *Life, session *propusk.Session, now time.Time) bool {
-	at, last := now.UnixMilli(), atomic.LoadInt64(&l.used)
-	idle := at - last
-	if at >= l.ends || idle >= s.Limits.Idle.Milliseconds() {
+	last := atomic.LoadUint32(&l.used)
+	idle := now.Unix() - int64(last)
+	if now.UnixMilli() >= l.ends || idle >= int64(s.Limits.Idle/time.Second) {
 		return false
 	}
-	if idle >= seenEvery.Milliseconds() && atomic.CompareAndSwapInt64(&l.used, last, at) {
+	if idle >= int64(seenEvery/time.Second) && atomic.CompareAndSwapUint32(&l.used, last, uint32(now.Unix())) {
 		s.seen.Note(session.ID, now)
 	}
 	return true
