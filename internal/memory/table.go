@@ -12,8 +12,8 @@ import (
 // stripes keeps those who write out of each other's way.
 const stripes = 64
 
-// slack is what the allocator rounds up for a value and the texts in it, in bytes.
-const slack = 96
+// slack is what the allocator rounds up for a value, in bytes.
+const slack = 16
 
 // Table remembers values by key, within a bound. Make it with [NewTable]; it is safe for concurrent use, and those who only ask never wait.
 //
