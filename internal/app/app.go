@@ -79,8 +79,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	}
 	changes := &memory.Memory{}
 	waits := newWaits()
+	clock, err := leaseClock(c)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	node, err := lease.New(ctx, lease.Config{
-		Database: db, Memory: things{changes}, Name: nodeName(), Log: log, Now: time.Now,
+		Database: db, Memory: things{changes}, Name: nodeName(), Log: log, Now: time.Now, Clock: clock,
 		Waited: func(after time.Duration) { waits.Observe(after.Seconds()) },
 	})
 	if err != nil {

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"time"
+
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/lease"
 	"github.com/propusk/propusk/internal/memory"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -21,6 +24,22 @@ func (a *App) remember(c *config.Config, changes *memory.Memory) {
 		}
 		return nil
 	}
+}
+
+// leaseClock is the one that leases go by; nil is Go's own.
+func leaseClock(c *config.Config) (func() time.Duration, error) {
+	if !c.StrictClock {
+		return nil, nil
+	}
+	return lease.StrictClock()
+}
+
+// frozenClock is the source of time to warn of: one that stands still while the machine is paused.
+func frozenClock(c *config.Config) string {
+	if c.Memory == 0 {
+		return ""
+	}
+	return lease.FrozenClock()
 }
 
 // remembering tells whether answers may come from memory now, and how many nodes there are.

@@ -164,7 +164,7 @@ func (a *App) door(c *config.Config, log *slog.Logger) (*rest.Door, error) {
 	proxies, err := config.Networks(c.TrustedProxies)
 	door := &rest.Door{
 		Accounts: a.Accounts, Sessions: a.Sessions, Communities: a.Communities, Access: a.Access, Keys: a.Keys, Audit: a.Audit, Metrics: a.metrics(),
-		Ready: a.Store.Ready, Remembering: a.remembering, Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
+		Ready: a.Store.Ready, Remembering: a.remembering, FrozenClock: frozenClock(c), Log: log, AccessLog: c.AccessLog.On(), CORSOrigins: c.CORSOrigins, TrustedProxies: proxies,
 		ShowMetrics: c.MetricsListen == "", GraphiQL: c.GraphQLIntrospection.On(),
 	}
 	if a.replication != nil {

@@ -70,7 +70,7 @@ func Layout() Map {
 				Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x/sync", "golang.org/x/text"},
 			},
 			{Dir: "internal/mirror", Group: Adapter, Imports: list(core, ports), Modules: []string{"github.com/redis/rueidis"}},
-			{Dir: "internal/lease", Group: Adapter, Imports: list(core, ports)},
+			{Dir: "internal/lease", Group: Adapter, Imports: list(core, ports), Modules: []string{"golang.org/x/sys"}},
 			// Each reads one system that people come from.
 			{
 				Dir: "internal/importer/discours", Group: Adapter, Imports: list(core, ports, "internal/password"),

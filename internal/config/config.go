@@ -47,6 +47,9 @@ type Config struct {
 	// Memory (MiB) bounds what is remembered of the database; 0 remembers nothing.
 	Memory int
 
+	// StrictClock has leases go by a clock that does not stand still while the machine is suspended.
+	StrictClock bool
+
 	// PasswordMinLength is in characters.
 	PasswordMinLength int
 	// PasswordBlocklist refuses common passwords.
@@ -141,6 +144,7 @@ func all(c *Config, group func(Group, func(*pflag.FlagSet))) {
 		fs.BoolVar(&c.HA, "ha", false, "watch whether a standby of PostgreSQL has each change before it is answered, and tell it in /readyz")
 		fs.Int64Var(&c.DefaultCommunity, "default-community", 0, "`ID` of the community that checks without one are about; 0 for none")
 		fs.IntVar(&c.Memory, "memory", 64, "`MIB` of memory for what was read from the database and has not changed since; 0 reads it again each time")
+		fs.BoolVar(&c.StrictClock, "strict-clock", false, "remember by a clock that goes on while the machine is suspended (Linux); each check takes a little longer")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", time.Hour, "how long an access token is good for")
 		fs.DurationVar(&c.SessionIdle, "session-idle", 7*24*time.Hour, "a session not used for that long ends")
 		fs.DurationVar(&c.SessionAbsolute, "session-absolute", 30*24*time.Hour, "a session ends that long after login, whatever happens")

@@ -23,16 +23,28 @@ import (
 // Lease is the right to answer from memory, unbroken: once it has run out it never holds again.
 type Lease struct {
 	base  time.Time
-	until atomic.Int64 // nanoseconds after base
+	clock func() time.Duration // of the node; nil for the time since base
+	until atomic.Int64         // nanoseconds on that clock
 }
 
 // Holds reads the clock. It is the last thing that an answer from memory depends on: whatever stopped the process meanwhile, what was found in
 // memory was so at that moment. A nil Lease does not hold.
-func (l *Lease) Holds() bool { return l != nil && int64(time.Since(l.base)) < l.until.Load() }
+func (l *Lease) Holds() bool { return l != nil && int64(since(l.base, l.clock)) < l.until.Load() }
 
 // HoldsAt is Holds for those who have just read the clock. now is as time.Now gave it, with its monotonic reading.
 func (l *Lease) HoldsAt(now time.Time) bool {
-	return l != nil && int64(now.Sub(l.base)) < l.until.Load()
+	if l == nil || l.clock != nil {
+		return l.Holds()
+	}
+	return int64(now.Sub(l.base)) < l.until.Load()
+}
+
+// since reads a node's clock.
+func since(base time.Time, clock func() time.Duration) time.Duration {
+	if clock != nil {
+		return clock()
+	}
+	return time.Since(base)
 }
 
 // Memory is what this process remembers. Both methods return when nobody who asks from then on is told what was known before, also not by a
@@ -54,6 +66,8 @@ type Config struct {
 	Log  *slog.Logger
 	// Now is the wall clock, for the age of the log. Leases go by the clock that nobody sets.
 	Now func() time.Time
+	// Clock tells the time since some moment, for leases; nil is Go's own, which stands still while the machine is suspended.
+	Clock func() time.Duration
 	// Random is where ids come from; nil stands for crypto/rand.
 	Random io.Reader
 	// Waited, when set, is told how long each change waited after its commit. It must not take long.
@@ -183,7 +197,7 @@ func (n *Node) Stats() Stats {
 }
 
 // now is the time since base. Nobody sets that clock.
-func (n *Node) now() time.Duration { return time.Since(n.base) }
+func (n *Node) now() time.Duration { return since(n.base, n.Clock) }
 
 // isOwn reports whether that is the row of this node.
 func (n *Node) isOwn(id string) bool {

@@ -193,7 +193,7 @@ func (n *Node) extend(sent time.Duration) {
 		l.until.Store(until)
 		return
 	}
-	l := &Lease{base: n.base}
+	l := &Lease{base: n.base, clock: n.Clock}
 	l.until.Store(until)
 	n.lease.Store(l)
 	select {

@@ -20,6 +20,8 @@ type Readiness struct {
 	Health
 	Remembers bool  `json:"remembers" doc:"whether answers may come from memory now; otherwise the database is read each time, which is as right and slower"`
 	Nodes     int64 `json:"nodes" doc:"how many nodes of this database were taken for alive when this one looked last, itself included; changes wait for the others"`
+	// Clock is told where there is something to warn of.
+	Clock string `json:"clock,omitempty" doc:"This machine's source of time, where that stands still while the machine is paused: then answers may be as old as the pause was long, once. Prefer tsc"`
 	// Replication is told by servers that were started with --ha.
 	Replication string `json:"replication,omitempty" enum:"synchronous,asynchronous,waiting,unknown" doc:"With --ha: whether a standby has each change before it is answered; docs/scale-out.md tells what the words mean"`
 }
@@ -44,7 +46,7 @@ func (d *Door) health(api huma.API) {
 					Kind: propusk.Unavailable, Code: "not_ready", Message: "the database does not answer", RetryAfter: time.Second, Cause: err,
 				}
 			}
-			ready := Readiness{Health: Health{"ok"}}
+			ready := Readiness{Health: Health{"ok"}, Clock: d.FrozenClock}
 			if d.Remembering != nil {
 				ready.Remembers, ready.Nodes = d.Remembering()
 			}

@@ -84,7 +84,11 @@ func (d *Door) classify(ctx context.Context, err error) *propusk.Error {
 	default:
 		e = &propusk.Error{Kind: propusk.Internal, Code: "internal", Message: "something went wrong on our side; the request_id names it in the server's log"}
 	}
-	d.Log.Log(ctx, level, "request failed", "error", err, "request_id", recordOf(ctx).requestID)
+	about := []any{"error", err, "request_id", recordOf(ctx).requestID}
+	if known {
+		about = append(about, "cause", e.Cause)
+	}
+	d.Log.Log(ctx, level, "request failed", about...)
 	return e
 }
 

@@ -36,6 +36,8 @@ type Door struct {
 	Ready func(context.Context) error
 	// Remembering, when set, tells whether answers may come from memory now, and how many nodes of the database there are.
 	Remembering func() (now bool, nodes int64)
+	// FrozenClock is the name of this machine's source of time if that is one to warn of.
+	FrozenClock string
 	// Stopping, when set, reports whether this node takes its leave: it answers on, but is not to be sent more.
 	Stopping func() bool
 	// Replication, when set, says whether a standby has what is answered.
