@@ -128,7 +128,7 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 // heardSince reports whether this process has applied a renewal that was sent after that, or remembers nothing. That the lease does not hold says
 // nothing: a renewal sent before may still be under way, and make it hold.
 func (n *Node) heardSince(then time.Duration) bool {
-	return n.without.noOwnNews || !n.running.Load() || n.heard.Load() >= int64(then)
+	return n.without.noOwnNews || !n.running.Load() || n.heard.Load() > int64(then)
 }
 
 func (n *Node) confirmed(how interface{ Add(int64) int64 }, after time.Duration) {
