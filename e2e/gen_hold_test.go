@@ -14,7 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time")
+	"time"
+)
 
 // A million people with ten million memberships: how long it takes to make them, and what a server of that size costs. Set PROPUSK_TEN_MILLION to
 // the path of a file that was generated so before, with an administrator as others here have, to leave out the making.

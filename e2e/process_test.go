@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +28,14 @@ const patience = 60 * time.Second
 var workshop string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if !hold && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-test.parallel=") }) {
+		// Most stories wait more than they work: for a lease to run out, a server to come back, a disk.
+		if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	var err error
 	if workshop, err = os.MkdirTemp("", "propusk-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
