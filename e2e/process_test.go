@@ -126,21 +126,27 @@ func start(t *testing.T, s setup) *process {
 	}
 	line := append(append([]string{}, s.under...), path)
 	line = append(line, s.args...)
-	p := &process{cmd: exec.Command(line[0], line[1:]...), out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, append(environment(), s.env...), strings.NewReader(s.stdin)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
-	p.cmd.SysProcAttr, p.cmd.WaitDelay = onItsOwn(), patience/10
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(environment(), s.env...), strings.NewReader(s.stdin)
+	return begin(t, cmd, "propusk "+strings.Join(s.args, " "))
+}
+
+// begin starts a program, which is sure to be ended, and tells what it said if the test fails.
+func begin(t *testing.T, cmd *exec.Cmd, name string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr, cmd.WaitDelay = p.out, p.err, onItsOwn(), patience/10
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		defer close(p.exited)
-		_ = p.cmd.Wait() // ProcessState has the exit code
+		_ = cmd.Wait() // ProcessState has the exit code
 	}()
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("propusk %s said:\n%s\nand on stderr:\n%s", strings.Join(s.args, " "), last(p.out.String(), 40), last(p.err.String(), 40))
+			t.Logf("%s said:\n%s\nand on stderr:\n%s", name, last(p.out.String(), 60), last(p.err.String(), 60))
 		}
 	})
 	return p

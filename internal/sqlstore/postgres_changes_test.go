@@ -210,6 +210,7 @@ func TestMoments(t *testing.T) {
 
 // A server that has lost what it had not written down is another one, also where its first process is the same.
 func TestEachLifeOfAServerHasItsName(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t)
 	url := server.Database(t)
 	s := openURL(t, url)
@@ -378,6 +379,7 @@ func TestPokesArrive(t *testing.T) {
 
 // The newest migration goes through beside servers of the version before it that write all the time, and is waited for by nobody for long.
 func TestTheLogIsAddedBesideRunningServers(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	s := openURL(t, url)
 	for n := range int64(2) {
