@@ -379,7 +379,6 @@ func TestPokesArrive(t *testing.T) {
 
 // The newest migration goes through beside servers of the version before it that write all the time, and is waited for by nobody for long.
 func TestTheLogIsAddedBesideRunningServers(t *testing.T) {
-	t.Parallel()
 	url := pgtest.Database(t)
 	s := openURL(t, url)
 	for n := range int64(2) {
