@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -29,9 +30,7 @@ func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]stri
 	// What nobody waits for any more ends, and of a short table in the statistics nothing may be concluded: the log grows all the time.
 	w.config.RuntimeParams["statement_timeout"] = "1s"
 	w.config.RuntimeParams["enable_seqscan"] = "off"
-	for name, value := range settings {
-		w.config.RuntimeParams[name] = value
-	}
+	maps.Copy(w.config.RuntimeParams, settings)
 	w.turn <- struct{}{}
 	return w
 }
