@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,8 +150,15 @@ func twice(do func() error, may func() bool) error {
 	return err
 }
 
-// maxAttempts bounds an Update that fails even alone, because of programs that do not take turns.
-const maxAttempts = 5
+// An Update that fails even alone, because of programs that do not take turns, is tried often and for long enough before it is refused: that
+// often at least, for that long at least, and with pauses from the first to the last in between.
+const (
+	leastAttempts = 5
+	leastPatience = time.Second
+	firstYield    = 2 * time.Millisecond
+	lastYield     = 50 * time.Millisecond
+	aloneInVain   = 2 // attempts that fail without a pause: together, and alone
+)
 
 // update implements engine. What failed because of others is run again alone, and what lost its connection once more.
 func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, querier) error) error {
@@ -170,22 +178,40 @@ func (e *postgresEngine) attempts(ctx context.Context, how, after turn, fn func(
 	defer e.leave()
 	e.updates.Add(1)
 	broken := false
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		failure, err := e.attempt(ctx, how, fn)
 		switch {
 		case err == nil:
 			e.commits.Add(1)
 			return nil
-		case attempt == maxAttempts:
+		case attempt >= leastAttempts && time.Since(begun) >= leastPatience:
 			return err
 		case how.obstructed(failure):
 			e.conflicts.Add(1)
 			how = after
+			if !yield(ctx, attempt) {
+				return err
+			}
 		case isLost(failure) && !broken:
 			broken = true
 		default:
 			return err
 		}
+	}
+}
+
+// yield leaves time to whoever was in the way of that attempt, and reports whether the caller still waits.
+func yield(ctx context.Context, attempt int) bool {
+	if attempt < aloneInVain {
+		return ctx.Err() == nil
+	}
+	d := min(firstYield<<min(attempt-aloneInVain, 10), lastYield)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d/2 + rand.N(d)):
+		return true
 	}
 }
 
