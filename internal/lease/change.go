@@ -62,6 +62,11 @@ func (n *Node) change(ctx context.Context, update func(context.Context, func(sto
 	if waited := n.wait(ctx, committed, at); waited != nil {
 		return waited
 	}
+	if at == nil { // else the commit itself has waited for whom there is to wait for
+		if unsure := n.log.Confirm(ctx); unsure != nil {
+			return unconfirmed(unsure)
+		}
+	}
 	return err
 }
 

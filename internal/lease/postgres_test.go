@@ -2,11 +2,13 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -105,4 +107,59 @@ func TestNodesThatAreLevelAreQuiet(t *testing.T) {
 	if n := all[1].Stats().Renewals - before; n > 10 {
 		t.Errorf("%d renewals in a second in which nothing happened", n)
 	}
+}
+
+// once makes a server with a database on it that one process has open.
+func once(t *testing.T) (*pgtest.Server, *process) {
+	t.Helper()
+	server := pgtest.Start(t)
+	return server, begin(t, server.Database(t))
+}
+
+// What is visible on the primary need not be on a standby: whoever committed it may have been told to wait no longer. Who repeats the change finds
+// nothing to do, and must not be told that it is done before a standby has it.
+func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
+	server, p := once(t)
+	u, _ := anna(t, p)
+	p.serve()
+	repeat := func(within time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		return p.Store().Update(ctx, nothing)
+	}
+	must(t, repeat(5*time.Second))
+	server.Synchronous(t, "nobody")
+	made := make(chan error, 1)
+	go func() { made <- p.Store().Update(context.Background(), block(u)) }()
+	server.Exec(t, `DO $$ BEGIN
+		FOR attempt IN 1..1000 LOOP
+			PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';
+			IF FOUND THEN RETURN; END IF;
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+		RAISE EXCEPTION 'nobody waits';
+	END $$`)
+	if err := <-made; propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("a commit that gave up is answered with %v", err)
+	}
+	if err := repeat(time.Second); propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("the change that only the primary has is answered with %v", err)
+	}
+	refused := errors.New("not found")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := p.Store().Update(ctx, func(store.Tx) error { return refused }); propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("that it is so already is answered with %v", err)
+	}
+	server.Synchronous(t, "")
+	must(t, repeat(10*time.Second))
+}
+
+// Nobody need have a standby to take part.
+func TestANodeJoinsWithoutTheStandby(t *testing.T) {
+	server, p := once(t)
+	server.Synchronous(t, "nobody")
+	p.serve()
+	must(t, p.log.Mark(context.Background(), []string{*p.row.Load()}))
+	server.Synchronous(t, "")
 }

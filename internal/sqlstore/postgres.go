@@ -26,6 +26,10 @@ type postgresEngine struct {
 
 	commits, updates, conflicts atomic.Uint64
 
+	// closing ends when close begins.
+	closing context.Context
+	end     context.CancelFunc
+
 	mu      sync.RWMutex
 	closed  bool
 	running sync.WaitGroup
@@ -46,6 +50,7 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 	}
 	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
 	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
+	e.closing, e.end = context.WithCancel(context.WithoutCancel(ctx))
 	e.log = newPostgresLog(e, e.conns.config)
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
@@ -248,9 +253,38 @@ func (e *postgresEngine) attempt(ctx context.Context, how turn, fn func(context.
 		}
 		return l.failure, err
 	}
-	err = l.commit(always)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, ctx.Err() // nobody would hear what became of it
+	}
+	committing, cut := e.committing(ctx, always)
+	defer cut()
+	err = l.commit(committing)
 	committed = err == nil
 	return l.failure, err
+}
+
+// commitGrace is how long a commit may go on when its caller no longer waits, or the Store is being closed. Most take a few milliseconds, and one
+// that waits for a standby may wait for ever.
+const commitGrace = time.Second
+
+// committing gives a context for a commit. Where it ends the connection is cut, and what became of the commit nobody knows; so it ends at once
+// only where the caller has said beforehand until when he waits.
+func (e *postgresEngine) committing(caller, always context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(always)
+	cutLater := func() { time.AfterFunc(commitGrace, cancel) }
+	left := context.AfterFunc(caller, func() {
+		if errors.Is(caller.Err(), context.DeadlineExceeded) {
+			cancel()
+			return
+		}
+		cutLater()
+	})
+	closed := context.AfterFunc(e.closing, cutLater)
+	return ctx, func() {
+		left()
+		closed()
+		cancel()
+	}
 }
 
 // translate implements dialect.
@@ -320,6 +354,7 @@ func (e *postgresEngine) close() error {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	e.end()
 	err := e.db.Close() // refuses whoever waits for a connection, and leaves alone those that are lent
 	e.running.Wait()
 	e.log.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,21 +20,24 @@ const (
 
 // postgresLog is store.ChangeLog. It has connections of its own: whatever fills the pool, leases are renewed and changes are acknowledged.
 type postgresLog struct {
+	engine *postgresEngine
 	// renewals is for News alone, acknowledgements for what may be lost in a crash of the server, lookups for Nodes, and upkeep for what is left.
 	renewals, acknowledgements, lookups, upkeep *wire
 	rolls                                       shared[roll]
 	probes                                      shared[serverChange]
-	messenger                                   *postgresMessenger
+	confirmations                               shared[struct{}]
+	// unreplicated is set when the last reading of the registry said that commits wait for no standby.
+	unreplicated atomic.Bool
+	messenger    *postgresMessenger
 }
 
 func newPostgresLog(e *postgresEngine, config *pgx.ConnConfig) *postgresLog {
-	durable := map[string]string{}
-	if config.RuntimeParams["synchronous_commit"] == "off" {
-		durable["synchronous_commit"] = "on" // a row that a crash takes away, while its owner goes on, would be waited for by nobody
-	}
+	// A row that a crash takes away, while its owner goes on, would be waited for by nobody. One that a failover takes away may go, since leases
+	// go with it; and a node must be able to join, and to be marked, while no standby is there.
+	durable := map[string]string{"synchronous_commit": "local"}
 	fleeting := map[string]string{"synchronous_commit": "off"}
 	return &postgresLog{
-		renewals: newWire(e, config, durable), acknowledgements: newWire(e, config, fleeting),
+		engine: e, renewals: newWire(e, config, durable), acknowledgements: newWire(e, config, fleeting),
 		lookups: newWire(e, config, durable), upkeep: newWire(e, config, durable),
 		messenger: &postgresMessenger{out: newWire(e, config, fleeting), config: config},
 	}
@@ -143,7 +147,9 @@ func (l *postgresLog) change(ctx context.Context, w *wire, text string, args ...
 type roll struct {
 	server  string
 	settled bool
-	entries []entry
+	// replicated says that commits wait for standbys, if there are any.
+	replicated bool
+	entries    []entry
 }
 
 type entry struct {
@@ -156,7 +162,7 @@ type entry struct {
 
 // rollText does not conclude from what is left of the log that there was no more.
 const rollText = `
-	SELECT ` + serverLife + `, coalesce(life.settled = pg_postmaster_start_time(), false), node.id, node.name, node.expelled, node.seen::text,
+	SELECT ` + serverLife + `, coalesce(life.settled = pg_postmaster_start_time(), false), current_setting('synchronous_standby_names') <> '', node.id, node.name, node.expelled, node.seen::text,
 		coalesce(state.floor < pg_snapshot_xmin(node.seen), false)
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid >= pg_snapshot_xmax(node.seen))
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid = ANY (ARRAY(SELECT pg_snapshot_xip(node.seen))))` +
@@ -194,6 +200,7 @@ func (l *postgresLog) readRoll() (r roll, err error) {
 		}
 		return rows.Err()
 	})
+	l.unreplicated.Store(err == nil && !r.replicated)
 	return r, err
 }
 
@@ -202,7 +209,7 @@ func (r *roll) add(row pgx.Rows) error {
 	var id, name, seen *string
 	var marked *bool
 	var e entry
-	if err := row.Scan(&r.server, &r.settled, &id, &name, &marked, &seen, &e.level); err != nil || id == nil {
+	if err := row.Scan(&r.server, &r.settled, &r.replicated, &id, &name, &marked, &seen, &e.level); err != nil || id == nil {
 		return err
 	}
 	e.id, e.name, e.marked = *id, *name, *marked
@@ -230,6 +237,26 @@ func (l *postgresLog) Mark(ctx context.Context, ids []string) error {
 // Delete implements store.Registry.
 func (l *postgresLog) Delete(ctx context.Context, ids []string) error {
 	return l.change(ctx, l.upkeep, `DELETE FROM cache_node WHERE expelled AND id = ANY ($1::text[])`, ids)
+}
+
+// confirmPatience is how long one confirmation may wait for a standby, whoever asked for it.
+const confirmPatience = 5 * time.Second
+
+// Confirm implements store.Registry: a commit that waits for standbys, as those of the pool do, waits for all that was written before it. It is
+// a record of its own in the stream to them, of which nobody takes notice. Of those who ask at a time not each makes one.
+func (l *postgresLog) Confirm(ctx context.Context) error {
+	if l.unreplicated.Load() {
+		return nil
+	}
+	_, err := l.confirmations.get(ctx, func() (none struct{}, err error) {
+		ctx, cancel := context.WithTimeout(context.Background(), confirmPatience)
+		defer cancel()
+		return none, l.engine.attempts(ctx, aside, aside, func(ctx context.Context, q querier) error {
+			_, err := q.exec(ctx, `SELECT pg_logical_emit_message(true, 'propusk', '')`)
+			return err
+		})
+	})
+	return err
 }
 
 // Probe implements store.Registry. All who ask for one at a time share it.

@@ -35,6 +35,9 @@ var (
 // read, or wait until it is over. What it relies on it locks by itself. It may run for minutes where other statements may not.
 var beside = turn{begin: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = '5min'", beside: true}
 
+// aside is how a transaction runs that is in nobody's way.
+var aside = turn{begin: "BEGIN ISOLATION LEVEL READ COMMITTED"}
+
 // obstructed reports whether a transaction failed because of others. One of several that run together may learn that a unique key is
 // taken and not see the row that took it; only to one that runs alone is that an answer. For a membership it is never one: who takes no
 // turn makes those too.

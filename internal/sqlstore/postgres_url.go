@@ -71,6 +71,7 @@ func parsePostgres(url string) (postgresURL, error) {
 		}
 	}
 	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.RuntimeParams["client_min_messages"] = "warning" // a commit that gave up waiting for a standby is told apart by nothing but a warning
 	// Of several hosts only the one that takes writes will do, and after a failover that is another.
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	config.AfterConnect, config.OnNotice = suitable, warned
