@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
@@ -162,4 +164,65 @@ func TestANodeJoinsWithoutTheStandby(t *testing.T) {
 	p.serve()
 	must(t, p.log.Mark(context.Background(), []string{*p.row.Load()}))
 	server.Synchronous(t, "")
+}
+
+// What came out of a dump has the numbers of another server, which this one may reach in years. Nodes would begin anew at each renewal.
+func TestADumpInANewServerIsRememberedLikeAnyOther(t *testing.T) {
+	for name, statement := range map[string]string{
+		"floor": `UPDATE cache_state SET floor = '1000000000'`,
+		"log":   `INSERT INTO cache_change (txid, kind, a) SELECT '1000000000', 1, n FROM generate_series(1, 1000) AS n`,
+		"nodes": `INSERT INTO cache_node (id, name, seen) VALUES ('old', 'old', '1000000000:1000000000:')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := pgtest.Start(t)
+			url := server.Database(t)
+			writer, node := begin(t, url), begin(t, url)
+			hand(t, url, statement)
+			node.serve()
+			u, change := anna(t, writer)
+			held, all := node.Current(), node.memory.everything()
+			writer.took(block(u)) // names dead nodes
+			if took := writer.took(block(u)); took > 2*time.Second {
+				t.Errorf("a change takes %v", took)
+			}
+			if node.Current() != held || node.memory.everything() != all || len(node.memory.dropped) > 10 {
+				t.Errorf("everything was forgotten %d times, and %d changes were told", node.memory.everything()-all, len(node.memory.dropped))
+			}
+			if !node.memory.forgot(change) {
+				t.Error("the node remembers")
+			}
+		})
+	}
+}
+
+// A dump also has what the other server was called, and that it has been the one for long.
+func TestADumpDoesNotSayThatTheServerIsKnown(t *testing.T) {
+	server := pgtest.Start(t)
+	one, other := server.Database(t), server.Database(t)
+	p := begin(t, one)
+	census, err := p.db.ChangeLog().Nodes(context.Background(), nil)
+	if err != nil || !census.Settled {
+		t.Fatalf("%+v (%v)", census, err)
+	}
+	q := begin(t, other)
+	conn, err := pgx.Connect(context.Background(), one)
+	must(t, err)
+	defer conn.Close(context.Background())
+	var life, settled string
+	must(t, conn.QueryRow(context.Background(), `SELECT life::text, settled FROM cache_life`).Scan(&life, &settled))
+	hand(t, other, `DELETE FROM cache_life; INSERT INTO cache_life (life, settled) VALUES ('`+life+`', '`+settled+`')`)
+	census, err = q.db.ChangeLog().Nodes(context.Background(), nil)
+	if err != nil || census.Settled {
+		t.Errorf("%+v (%v)", census, err)
+	}
+}
+
+// hand runs statements as an operator would.
+func hand(t *testing.T, url, statements string) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), url)
+	must(t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(), statements)
+	must(t, err)
 }

@@ -66,7 +66,8 @@ func (l *postgresLog) Timing(ctx context.Context) (store.Timing, error) {
 // Which life of which server a statement speaks to: one start of its processes, one database there, and one time between crashes. A server
 // that is a standby cannot read the table, and so answers none of the questions with this in it.
 const (
-	serverLife = `concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()), pg_postmaster_start_time(), life.tableoid, life.life)`
+	server     = `(SELECT oid FROM pg_database WHERE datname = current_database()), extract(epoch FROM pg_postmaster_start_time())`
+	serverLife = `concat_ws('/', ` + server + `, life.tableoid, life.life)`
 	fromState  = ` FROM cache_state AS state LEFT JOIN cache_life AS life ON true`
 )
 
@@ -74,7 +75,7 @@ const (
 // that runs for hours does not make everything since its beginning be read again and again.
 var newsText = `
 	SELECT pg_current_snapshot()::text, ` + serverLife + `, coalesce(NOT node.expelled AND life.one, false),
-		coalesce(state.floor >= pg_snapshot_xmin($2::text::pg_snapshot), false),
+		coalesce(state.floor >= pg_snapshot_xmin($2::text::pg_snapshot) OR pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax($2::text::pg_snapshot), false),
 		(SELECT count(*) || ':' || coalesce(string_agg(kind || ' ' || a || ' ' || b || ';', '' ORDER BY id), '') FROM (
 			SELECT id, kind, a, b FROM cache_change WHERE txid >= pg_snapshot_xmax($2::text::pg_snapshot)
 			UNION ALL
@@ -114,10 +115,22 @@ func toldChanges(text string) ([]store.Change, error) {
 	return parseChanges(list)
 }
 
-// Join implements store.Registrant. The first to join after a crash of the server gives its life a name.
+// Join implements store.Registrant. The first to join after a crash of the server gives its life a name. The first in a database that came out of
+// a dump finds numbers of another server, which ours may reach in years: every renewal would be told of them, or that something is missing. What
+// was remembered there nobody remembers here, so that log goes. The nodes of it are marked, and not removed: whoever put a dump under running
+// nodes has live ones.
 func (l *postgresLog) Join(ctx context.Context, id, name string) error {
 	return l.change(ctx, l.upkeep, `
-		WITH named AS (INSERT INTO cache_life (one) VALUES (true) ON CONFLICT (one) DO NOTHING)
+		WITH now AS (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next),
+		strange AS (
+			SELECT FROM now, cache_state WHERE floor >= next
+				OR EXISTS (SELECT FROM cache_change WHERE txid >= next)
+				OR EXISTS (SELECT FROM cache_node WHERE pg_snapshot_xmax(seen) > next)
+		),
+		log AS (DELETE FROM cache_change WHERE EXISTS (SELECT FROM strange)),
+		state AS (UPDATE cache_state SET floor = '0' WHERE EXISTS (SELECT FROM strange)),
+		nodes AS (UPDATE cache_node SET expelled = true, seen = NULL WHERE EXISTS (SELECT FROM strange)),
+		named AS (INSERT INTO cache_life (one) VALUES (true) ON CONFLICT (one) DO NOTHING)
 		INSERT INTO cache_node (id, name) VALUES ($1, $2)`, id, name)
 }
 
@@ -162,7 +175,7 @@ type entry struct {
 
 // rollText does not conclude from what is left of the log that there was no more.
 const rollText = `
-	SELECT ` + serverLife + `, coalesce(life.settled = pg_postmaster_start_time(), false), current_setting('synchronous_standby_names') <> '', node.id, node.name, node.expelled, node.seen::text,
+	SELECT ` + serverLife + `, coalesce(life.settled = ` + serverLife + `, false), current_setting('synchronous_standby_names') <> '', node.id, node.name, node.expelled, node.seen::text,
 		coalesce(state.floor < pg_snapshot_xmin(node.seen), false)
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid >= pg_snapshot_xmax(node.seen))
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid = ANY (ARRAY(SELECT pg_snapshot_xip(node.seen))))` +
@@ -224,9 +237,14 @@ func (r *roll) add(row pgx.Rows) error {
 	return nil
 }
 
-// Settle implements store.Registry.
-func (l *postgresLog) Settle(ctx context.Context, server string) error {
-	return l.change(ctx, l.acknowledgements, `UPDATE cache_life AS life SET settled = pg_postmaster_start_time() WHERE `+serverLife+` = $1`, server)
+// Settle implements store.Registry. A life that has no name, since no node has joined in it yet, is given one: each command would have to find out
+// for itself. Who does so has known that life for as long as one with a name.
+func (l *postgresLog) Settle(ctx context.Context, known string) error {
+	return l.change(ctx, l.acknowledgements, `
+		WITH told AS (UPDATE cache_life AS life SET settled = `+serverLife+` WHERE `+serverLife+` = $1)
+		INSERT INTO cache_life (life, settled)
+		SELECT id, concat_ws('/', `+server+`, 'cache_life'::regclass::oid, id) FROM gen_random_uuid() AS id
+		WHERE concat_ws('/', `+server+`) = $1 ON CONFLICT (one) DO NOTHING`, known)
 }
 
 // Mark implements store.Registry.
