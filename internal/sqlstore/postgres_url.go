@@ -33,7 +33,7 @@ const (
 // libpq. Parameters are those of libpq (sslmode, sslrootcert, connect_timeout, application_name, …), settings of the server for each
 // connection (statement_timeout, search_path, …), and
 //
-//	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2. Beside them there are up to six for the lease.
+//	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2. Beside them there are six for the lease, and for moments a seventh.
 //
 // A pooler in between must give each connection its own server process, as PgBouncer's session mode does: statements stay prepared.
 type postgresURL struct {
