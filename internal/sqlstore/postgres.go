@@ -52,6 +52,7 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
 	e.closing, e.end = context.WithCancel(context.WithoutCancel(ctx))
 	e.log = newPostgresLog(e, e.conns.config)
+	e.conns.config = inSession(e.conns.config)
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)

@@ -39,7 +39,7 @@ func newPostgresLog(e *postgresEngine, config *pgx.ConnConfig) *postgresLog {
 	return &postgresLog{
 		engine: e, renewals: newWire(e, config, durable), acknowledgements: newWire(e, config, fleeting),
 		lookups: newWire(e, config, durable), upkeep: newWire(e, config, durable),
-		messenger: &postgresMessenger{out: newWire(e, config, fleeting), config: config},
+		messenger: &postgresMessenger{out: newWire(e, config, fleeting), config: inSession(config)},
 	}
 }
 

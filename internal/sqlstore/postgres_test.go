@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,10 +185,32 @@ func TestPostgresSettings(t *testing.T) {
 			t.Errorf("%s is %s, want %s", setting, got, want)
 		}
 	}
+	// A pooler may refuse what a connection is begun with, or drop it.
+	l := s.engine.(*postgresEngine).log
+	for _, config := range []*pgx.ConnConfig{
+		s.engine.(*postgresEngine).conns.config, l.renewals.config, l.acknowledgements.config, l.lookups.config, l.upkeep.config, l.messenger.config,
+	} {
+		for name := range config.RuntimeParams {
+			if !slices.Contains([]string{"application_name", "client_encoding", "timezone"}, name) {
+				t.Errorf("a connection begins with %s", name)
+			}
+		}
+	}
+	err := l.acknowledgements.use(t.Context(), func(ctx context.Context, conn *pgx.Conn) error {
+		var commits, patience string
+		err := conn.QueryRow(ctx, `SELECT current_setting('synchronous_commit'), current_setting('statement_timeout')`).Scan(&commits, &patience)
+		if commits != "off" || patience != "1s" {
+			t.Errorf("acknowledgements wait %s for their commits and %s for their statements", commits, patience)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 	if got := s.Stats().Pool.MaxOpenConnections; got != 3 {
 		t.Errorf("the pool has %d connections", got)
 	}
-	err := s.Update(t.Context(), func(tx_ store.Tx) error {
+	err = s.Update(t.Context(), func(tx_ store.Tx) error {
 		if got := ask[string](t, tx_.(tx).db, "SHOW transaction_isolation"); got != "serializable" {
 			t.Errorf("an Update is %s", got)
 		}

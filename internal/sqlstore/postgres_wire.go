@@ -28,6 +28,7 @@ func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]stri
 	for name, value := range settings {
 		w.config.RuntimeParams[name] = value
 	}
+	w.config = inSession(w.config)
 	w.turn <- struct{}{}
 	return w
 }
