@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"fmt"
 	"net"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/propusk/propusk/internal/pgtest"
 )
@@ -140,12 +137,17 @@ func printedByOneOf(t *testing.T, servers []*server) (email, password string) {
 func TestNobodyIsLetInBeforeTheDatabaseIsThere(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
+	db, err := sql.Open("pgx", url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), `SELECT pg_advisory_lock(x'70726f7075736b'::bigint)`); err != nil { // as if another migrated
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock(x'70726f7075736b'::bigint)`); err != nil { // as if another migrated
 		t.Fatal(err)
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,7 +159,7 @@ func TestNobodyIsLetInBeforeTheDatabaseIsThere(t *testing.T) {
 	s := launch(t, setup{env: cheap, args: []string{"--listen", address, "--database", url}})
 	for waits, deadline := false, time.Now().Add(patience); !waits; {
 		const starting = `SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()`
-		if err := conn.QueryRow(t.Context(), starting).Scan(&waits); err != nil || time.Now().After(deadline) {
+		if err := conn.QueryRowContext(t.Context(), starting).Scan(&waits); err != nil || time.Now().After(deadline) {
 			t.Fatalf("it does not wait for the database: %v", err)
 		}
 	}
@@ -165,7 +167,7 @@ func TestNobodyIsLetInBeforeTheDatabaseIsThere(t *testing.T) {
 		let.Close()
 		t.Error("somebody is let in")
 	}
-	if _, err := conn.Exec(t.Context(), `SELECT pg_advisory_unlock_all()`); err != nil {
+	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_unlock_all()`); err != nil {
 		t.Fatal(err)
 	}
 	s.await(t)

@@ -2,13 +2,12 @@ package lease
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/pgtest"
@@ -205,11 +204,11 @@ func TestADumpDoesNotSayThatTheServerIsKnown(t *testing.T) {
 		t.Fatalf("%+v (%v)", census, err)
 	}
 	q := begin(t, other)
-	conn, err := pgx.Connect(context.Background(), one)
+	db, err := sql.Open("pgx", one)
 	must(t, err)
-	defer conn.Close(context.Background())
+	defer db.Close()
 	var life, settled string
-	must(t, conn.QueryRow(context.Background(), `SELECT life::text, settled FROM cache_life`).Scan(&life, &settled))
+	must(t, db.QueryRow(`SELECT life::text, settled FROM cache_life`).Scan(&life, &settled))
 	hand(t, other, `DELETE FROM cache_life; INSERT INTO cache_life (life, settled) VALUES ('`+life+`', '`+settled+`')`)
 	census, err = q.db.ChangeLog().Nodes(context.Background(), nil)
 	if err != nil || census.Settled {
@@ -220,9 +219,9 @@ func TestADumpDoesNotSayThatTheServerIsKnown(t *testing.T) {
 // hand runs statements as an operator would.
 func hand(t *testing.T, url, statements string) {
 	t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
+	db, err := sql.Open("pgx", url)
 	must(t, err)
-	defer conn.Close(context.Background())
-	_, err = conn.Exec(context.Background(), statements)
+	defer db.Close()
+	_, err = db.Exec(statements)
 	must(t, err)
 }
