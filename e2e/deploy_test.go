@@ -32,27 +32,6 @@ import (
 	"github.com/propusk/propusk/internal/redistest"
 )
 
-// helper is a program beside Propusk, which is sure to be ended.
-func helper(t *testing.T, name string, args ...string) *process {
-	t.Helper()
-	p := &process{cmd: exec.Command(tool(t, name), args...), out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr, p.cmd.WaitDelay = p.out, p.err, onItsOwn(), patience/10
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.exited)
-		_ = p.cmd.Wait() // ProcessState has the exit code
-	}()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("%s said:\n%s\n%s", name, last(p.out.String(), 60), last(p.err.String(), 60))
-		}
-	})
-	return p
-}
-
 // fixedPort is one that is free, below those that systems give to outgoing connections: a node is found at its port again after a restart.
 func fixedPort(t *testing.T) int {
 	t.Helper()
@@ -91,7 +70,7 @@ func deploy(t *testing.T) *deployment {
 		args: append([]string{
 			"--database", pgtest.Database(t), "--redis", redistest.Start(t).URL(), "--trusted-proxies", "127.0.0.1", "--drain", drains.String(),
 		}, quiet...),
-		env: append(append([]string{unlimited, "PROPUSK_SECRET_KEY=" + rand.Text() + rand.Text()}, cheap...), withAdmin...),
+		env: slices.Concat([]string{"PROPUSK_SECRET_KEY=" + rand.Text() + rand.Text()}, nodeEnv),
 	}
 	for range 3 {
 		c.ports = append(c.ports, fixedPort(t))
@@ -147,7 +126,7 @@ var proxies = map[string]func(t *testing.T, c *deployment) string{
 			t.Fatal(err)
 		}
 		accepted(t, "nginx", "-e", "stderr", "-t", "-c", whole)
-		helper(t, "nginx", "-e", "stderr", "-c", whole)
+		begin(t, exec.Command(tool(t, "nginx"), "-e", "stderr", "-c", whole), "nginx")
 		return address
 	},
 	"haproxy": func(t *testing.T, c *deployment) string {
@@ -158,7 +137,7 @@ var proxies = map[string]func(t *testing.T, c *deployment) string{
 		}
 		file := c.substitute(t, "../deploy/haproxy.cfg", pairs...)
 		accepted(t, "haproxy", "-c", "-f", file)
-		helper(t, "haproxy", "-db", "-f", file)
+		begin(t, exec.Command(tool(t, "haproxy"), "-db", "-f", file), "haproxy")
 		return address
 	},
 }

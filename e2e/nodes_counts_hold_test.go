@@ -11,4 +11,5 @@ const (
 	nodeSubjects   = 5 // ten faults make fifty rounds of each kind
 	nodeUpgraded   = 10
 	nodeFailovers  = 1000
+	nodeRest       = 0
 )

@@ -2,6 +2,8 @@
 
 package e2e
 
+import "time"
+
 // How long the stories of several nodes are told by "go test ./...". nodes_counts_hold_test.go has the lengths at which the claims are made.
 const (
 	nodeRounds     = 20 // of each kind of revocation while all is well
@@ -11,4 +13,6 @@ const (
 	nodeSubjects   = 1  // of each kind revoked during one fault
 	nodeUpgraded   = 1  // of each kind on old and on new nodes
 	nodeFailovers  = 30 // revocations answered around the death of a primary
+	// nodeRest is what who asks all the time rests between two questions: other stories want the processor too.
+	nodeRest = 2 * time.Millisecond
 )

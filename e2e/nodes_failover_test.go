@@ -17,6 +17,7 @@ const resumesWithin = 15 * time.Second
 // The primary is killed while one thing after the other is taken from people, and its standby takes over. Whatever was answered is so on the new
 // one, and no node believes what it remembers of the old one.
 func TestNodesForgetThroughAFailover(t *testing.T) {
+	besideOthers(t)
 	primary := pgtest.Start(t)
 	standby := primary.Standby(t, "second")
 	primary.Synchronous(t, "second")

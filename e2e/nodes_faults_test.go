@@ -136,18 +136,22 @@ func (w *world) during(how treatment, which func(*proxied) bool, nodes ...*node)
 // While something is broken answers may be late or be refused. None allows what had been taken from somebody, and when it is put right all is well
 // within seconds.
 func TestNodesForgetWhateverBreaks(t *testing.T) {
+	besideOthers(t)
 	t.Run("PostgreSQL", func(t *testing.T) {
+		besideOthers(t)
 		postgres := pgtest.Start(t)
-		w := &world{cluster: newCluster(t, 3, throughProxies(t, postgres)), postgres: postgres}
+		w := &world{cluster: newCluster(t, 3, throughProxies(t, postgres.Database(t))), postgres: postgres}
 		w.suffer(t, ofPostgres)
 		w.suffer(t, ofNodes)
 	})
 	t.Run("Redis", func(t *testing.T) {
+		besideOthers(t)
 		redis := redistest.Start(t)
-		w := &world{cluster: newCluster(t, 3, directly(pgtest.Start(t).Database(t)), "--redis", redis.URL()), redis: redis}
+		w := &world{cluster: newCluster(t, 3, directly(pgtest.Database(t)), "--redis", redis.URL()), redis: redis}
 		w.suffer(t, ofRedis)
 	})
 	t.Run("SQLite", func(t *testing.T) {
+		besideOthers(t)
 		w := &world{cluster: newCluster(t, 3, oneFile(t))}
 		if hold {
 			w.suffer(t, ofNodes)
@@ -305,6 +309,7 @@ func (a *askers) once(c *cluster, n *node, s *subject) {
 	q := all[rand.IntN(len(all))]
 	v := q.ask(n.server().client, s)
 	a.asked.Add(1)
+	defer rest()
 	if v == failed {
 		a.failed.Add(1)
 		<-time.After(5 * time.Millisecond) // a node that is down refuses at once, and others want the processor
@@ -313,6 +318,13 @@ func (a *askers) once(c *cluster, n *node, s *subject) {
 	if answered := s.answered.Load(); answered != 0 && int64(sent) > answered {
 		a.afterwards.Add(1)
 		s.see(c, q, n, sent, v)
+	}
+}
+
+// rest is between two questions of one who asks.
+func rest() {
+	if nodeRest > 0 {
+		<-time.After(nodeRest)
 	}
 }
 
@@ -333,8 +345,8 @@ func (c *cluster) sweep(t *testing.T, subjects []*subject) {
 // The node that is told to take something away commits that and dies, before anybody has heard. Whoever tells another one, and is answered, may rely
 // on all of them.
 func TestNodesForgetWhenTheWriterDies(t *testing.T) {
-	postgres := pgtest.Start(t)
-	c := newCluster(t, 3, throughProxies(t, postgres))
+	besideOthers(t)
+	c := newCluster(t, 3, throughProxies(t, pgtest.Database(t)))
 	var sum tally
 	for _, s := range c.cast(t, someRevocations(), nodeFaults*nodeSubjects) {
 		asking := c.orphan(t, s)

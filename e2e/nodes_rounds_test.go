@@ -13,8 +13,19 @@ import (
 // Whatever is taken from somebody on one of three nodes is gone on all of them for every request that is sent after the answer was read, while
 // others ask all the time; and nobody is refused or put off for it.
 func TestNodesForgetBeforeTheAnswer(t *testing.T) {
-	t.Run("PostgreSQL", func(t *testing.T) { healthy(t, newCluster(t, 3, directly(pgtest.Start(t).Database(t))), nodeRounds) })
-	t.Run("SQLite", func(t *testing.T) { healthy(t, newCluster(t, 3, oneFile(t)), nodeFileRounds) })
+	besideOthers(t)
+	t.Run("PostgreSQL", func(t *testing.T) {
+		besideOthers(t)
+		url := pgtest.Database(t)
+		if hold {
+			url = pgtest.Start(t).Database(t) // what takes longest is what is written to the disk
+		}
+		healthy(t, newCluster(t, 3, directly(url)), nodeRounds)
+	})
+	t.Run("SQLite", func(t *testing.T) {
+		besideOthers(t)
+		healthy(t, newCluster(t, 3, oneFile(t)), nodeFileRounds)
+	})
 }
 
 func healthy(t *testing.T, c *cluster, rounds int) {

@@ -133,6 +133,7 @@ func (c *cluster) late(t *testing.T, s *subject) int64 {
 // Each rule whose want can be seen from outside is needed: a build without it allows what had been taken away, and one with it does not in the same
 // story.
 func TestNodesNeedEachRule(t *testing.T) {
+	besideOthers(t)
 	program, err := ruleless()
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +165,7 @@ func (n needed) cluster(t *testing.T, program, without string) *cluster {
 	t.Helper()
 	where := oneFile(t)
 	if n.network {
-		where = throughProxies(t, pgtest.Start(t))
+		where = throughProxies(t, pgtest.Database(t))
 	}
 	return newClusterOf(t, 3, where, setup{program: program, env: slices.Concat(nodeEnv, []string{"LEASERULES_WITHOUT=" + without})})
 }

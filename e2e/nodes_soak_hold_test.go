@@ -38,7 +38,7 @@ func TestNodesSoak(t *testing.T) {
 	}
 	postgres, redis := pgtest.Start(t), redistest.Start(t)
 	w := &world{
-		cluster:  newCluster(t, 3, throughProxies(t, postgres), "--redis", redis.URL(), "--memory", "4"),
+		cluster:  newCluster(t, 3, throughProxies(t, postgres.Database(t)), "--redis", redis.URL(), "--memory", "4"),
 		postgres: postgres, redis: redis,
 	}
 	lasting := w.nodes[:2] // the third is killed now and then

@@ -16,6 +16,7 @@ const checksCounted = 200
 
 // A node that holds a lease asks the database nothing to decide a check; one that remembers nothing asks at most twice, and is as right.
 func TestNodesAskTheDatabaseOnlyWithoutALease(t *testing.T) {
+	besideOthers(t)
 	postgres := pgtest.Start(t)
 	url := counting(t, postgres)
 	remembering := newCluster(t, 2, directly(url))

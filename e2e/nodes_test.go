@@ -9,12 +9,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/propusk/propusk/internal/pgtest"
 )
 
 // healthyWithin is how soon after a fault every node serves again, from memory if it did before.
 const healthyWithin = 5 * time.Second
+
+// besideOthers lets a short story be told beside others: it waits more than it works. A long one measures, and wants the machine for itself.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	if !hold {
+		t.Parallel()
+	}
+}
 
 // cluster is several nodes over one database.
 type cluster struct {
@@ -79,8 +85,7 @@ func oneFile(t *testing.T) func() (string, *proxy) {
 }
 
 // throughProxies is a database that each node reaches by a way of its own.
-func throughProxies(t *testing.T, s *pgtest.Server) func() (string, *proxy) {
-	url := s.Database(t)
+func throughProxies(t *testing.T, url string) func() (string, *proxy) {
 	return func() (string, *proxy) {
 		by, url := through(t, url)
 		return url, by

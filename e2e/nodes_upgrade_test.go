@@ -48,7 +48,8 @@ func older(t *testing.T) string {
 // Nodes are replaced one by one, and nobody notices: the old ones go on answering while a new one changes the tables, and for as long as both are
 // there. What is taken away on a new one is gone on all; what is taken away on an old one, which waits for nobody, is gone within one lease.
 func TestNodesAreUpgradedOneByOne(t *testing.T) {
-	program, database := older(t), pgtest.Start(t).Database(t)
+	besideOthers(t)
+	program, database := older(t), pgtest.Database(t)
 	c := newClusterOf(t, 2, directly(database), setup{program: program, env: nodeEnv})
 	kinds := someRevocations()
 	fromOld, fromNew := c.cast(t, kinds, nodeUpgraded), c.cast(t, kinds, nodeUpgraded)
@@ -127,6 +128,7 @@ func (c *cluster) take(t *testing.T, subjects []*subject, on ...*node) (behind t
 						lastAllowed = max(lastAllowed, sent)
 						mu.Unlock()
 					}
+					rest()
 				}
 			})
 		}

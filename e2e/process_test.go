@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +28,14 @@ const patience = 60 * time.Second
 var workshop string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if !hold && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-test.parallel=") }) {
+		// Most stories wait more than they work: for a lease to run out, a server to come back, a disk.
+		if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	var err error
 	if workshop, err = os.MkdirTemp("", "propusk-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -115,21 +126,27 @@ func start(t *testing.T, s setup) *process {
 	}
 	line := append(append([]string{}, s.under...), path)
 	line = append(line, s.args...)
-	p := &process{cmd: exec.Command(line[0], line[1:]...), out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = s.dir, append(environment(), s.env...), strings.NewReader(s.stdin)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
-	p.cmd.SysProcAttr, p.cmd.WaitDelay = onItsOwn(), patience/10
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, append(environment(), s.env...), strings.NewReader(s.stdin)
+	return begin(t, cmd, "propusk "+strings.Join(s.args, " "))
+}
+
+// begin starts a program, which is sure to be ended, and tells what it said if the test fails.
+func begin(t *testing.T, cmd *exec.Cmd, name string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr, cmd.WaitDelay = p.out, p.err, onItsOwn(), patience/10
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		defer close(p.exited)
-		_ = p.cmd.Wait() // ProcessState has the exit code
+		_ = cmd.Wait() // ProcessState has the exit code
 	}()
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("propusk %s said:\n%s\nand on stderr:\n%s", strings.Join(s.args, " "), last(p.out.String(), 40), last(p.err.String(), 40))
+			t.Logf("%s said:\n%s\nand on stderr:\n%s", name, last(p.out.String(), 60), last(p.err.String(), 60))
 		}
 	})
 	return p

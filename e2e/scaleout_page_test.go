@@ -61,17 +61,9 @@ func TestThreeNodesArePasted(t *testing.T) {
 		script = strings.Replace(script, "sed -e", "sed -e '/^\tuser /d' -e '/^\tgroup /d' -e", 1)
 	}
 	dir, env := asCloned(t)
-	p := &process{cmd: exec.Command("bash", "-c", script), out: newTranscript(), err: newTranscript(), exited: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Env = dir, append(env, "DATABASE="+pgtest.Database(t))
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr, p.cmd.WaitDelay = p.out, p.err, onItsOwn(), patience/10
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.exited)
-		_ = p.cmd.Wait() // killed
-	}()
-	t.Cleanup(p.kill)
+	shell := exec.Command("bash", "-c", script)
+	shell.Dir, shell.Env = dir, append(env, "DATABASE="+pgtest.Database(t))
+	p := begin(t, shell, "the page")
 	if p.out.await(regexp.MustCompile("all are ready"), p.exited) == nil {
 		t.Fatalf("%s\n%s", p.out, p.err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,10 @@ func (s *server) awaitReplication(t *testing.T, want string) {
 func TestAnAcknowledgedRevocationSurvivesFailover(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
-	primary.Exec(t, "CREATE DATABASE propusk")
+	primary.Create(t, "propusk")
 	standby := primary.Standby(t, "second")
 	// Without synchronous_standby_names nobody waits for the standby, connected or not.
-	s := serve(t, setup{env: append(append([]string{}, cheap...), withAdmin...), args: append([]string{"--ha", "--database", primary.Either(standby, "propusk")}, quiet...)})
+	s := serve(t, setup{env: slices.Concat(cheap, withAdmin), args: append([]string{"--ha", "--database", primary.Either(standby, "propusk")}, quiet...)})
 	if got := s.replication(t); got != "asynchronous" {
 		t.Errorf("without synchronous_standby_names replication is %q", got)
 	}
@@ -69,10 +70,10 @@ func TestAnAcknowledgedRevocationSurvivesFailover(t *testing.T) {
 func TestAChangeThatNoStandbyHasIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
-	primary.Exec(t, "CREATE DATABASE propusk")
+	primary.Create(t, "propusk")
 	standby := primary.Standby(t, "second")
 	primary.Synchronous(t, "second")
-	s := serve(t, setup{env: append(append([]string{}, cheap...), withAdmin...), args: append([]string{"--ha", "--database", primary.URL("propusk")}, quiet...)})
+	s := serve(t, setup{env: slices.Concat(cheap, withAdmin), args: append([]string{"--ha", "--database", primary.URL("propusk")}, quiet...)})
 	s.awaitReplication(t, "synchronous")
 	admin := s.login(t, adminEmail, adminPassword)
 	standby.Stop(t)

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/community"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/sqlstore"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -25,6 +27,8 @@ const rounds = 10
 type town struct {
 	servers []*apptest.Server
 	command *app.App
+	// dead is the database as a node has it that is killed after each of its commits: nobody is waited for or told.
+	dead *sqlstore.Store
 	// home is a community.
 	home int64
 }
@@ -52,6 +56,10 @@ func settle(t *testing.T, url string) *town {
 	}
 	t.Cleanup(func() { _ = command.Close() })
 	w.command = command
+	if w.dead, err = sqlstore.Open(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.dead.Close() })
 	founder := w.servers[0].Register("Founder")
 	founded, err := command.Communities.CreateFor(t.Context(), command.Operator(), founder.UserID, community.Founding{Name: "Home"})
 	if err != nil {
@@ -131,6 +139,43 @@ func noServerRemembersWhatACommandHasChanged(t *testing.T, w *town) {
 		}
 		slices.Sort(took)
 		t.Logf("%-15s median %v, longest %v", name, took[rounds/2], took[rounds-1])
+	}
+}
+
+// A node is killed after its commit, its client is told nothing and tries again on another one, which finds nothing to do: from that answer on
+// that node acts by the change as well.
+func TestWhatADeadNodeHasChangedIsInForceWhenTheNextOneSaysSo(t *testing.T) {
+	towns(t, whatADeadNodeHasChangedIsInForceWhenTheNextOneSaysSo)
+}
+
+func whatADeadNodeHasChangedIsInForceWhenTheNextOneSaysSo(t *testing.T, w *town) {
+	s, admin := w.servers[0], w.servers[0].Admin()
+	for range rounds {
+		who := s.Register("Egor")
+		if _, err := w.command.Communities.Admit(t.Context(), w.command.Operator(), w.home, who.UserID, []string{"author"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if !w.allowed(s, who.Token) {
+				t.Fatal("not allowed to begin with")
+			}
+		}
+		u, err := w.dead.Now(t.Context()).UserByUserID(who.UserID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.dead.Update(t.Context(), func(tx store.Tx) error { return tx.SetMemberRoles(w.home, u.ID, []string{"reader"}) }); err != nil {
+			t.Fatal(err)
+		}
+		again := s.Call("POST", fmt.Sprintf("/api/communities/%d/members/bulk", w.home), admin, map[string]any{
+			"mode": "replace", "members": []any{map[string]any{"user_id": who.UserID, "roles": []string{"reader"}}},
+		})
+		if again.Status != 200 || !strings.Contains(again.Raw, "unchanged") {
+			t.Fatal(again.Status, again.Raw)
+		}
+		if w.allowed(s, who.Token) {
+			t.Error("it still acts by what was before")
+		}
 	}
 }
 

@@ -84,35 +84,41 @@ func unconfirmed(cause error) error {
 	}
 }
 
-// wait returns when everybody but this node has seen what is at that position, at the latest WAIT after the commit. The registry is read after
-// the commit: a node that joins later begins with what was committed. nil is the end of the log.
+// wait returns when everybody has seen what is at that position, at the latest WAIT after the commit: others by what the registry says, and this
+// node by a renewal that was sent after the commit. What a change has made it drops itself; what it has only found, another process may have
+// made. The registry is read after the commit: a node that joins later begins with what was committed. nil is the end of the log.
 func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Position) error {
 	if n.without.noWait {
 		return nil
 	}
+	n.poked(store.PokeNews)
 	until := committed + n.timing.Wait
 	poked := n.others.Load() > 0
 	if poked {
 		n.poke(store.PokeNews)
 	}
 	again := soon
+	var others found
 	for first := true; ; again = min(2*again, n.timing.Reread) {
 		called := n.called.next() // before the look: who is called meanwhile looks again
-		found, err := n.look(ctx, at, until)
+		var err error
+		if !others.all {
+			others, err = n.look(ctx, at, until)
+		}
 		now := n.now()
-		if !poked && !found.all {
+		if !poked && !others.all {
 			poked = true
 			n.poke(store.PokeNews)
 		}
 		switch {
-		case err == nil && found.all:
+		case others.all && n.heardSince(committed):
 			n.confirmed(&n.acknowledged, now-committed)
 			return nil
 		case now >= until:
-			n.bury(ctx, found.missing)
+			n.bury(ctx, others.missing)
 			n.confirmed(&n.expired, now-committed)
 			return nil
-		case err == nil && first:
+		case err == nil && !others.all && first:
 			first = false
 			// From now on WAIT, so that in the end marks that were found may be acted upon.
 			until = min(now, committed+margin) + n.timing.Wait
@@ -122,6 +128,12 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 			return unconfirmed(err)
 		}
 	}
+}
+
+// heardSince reports whether this process has applied a renewal that was sent after that, or remembers nothing. That the lease does not hold says
+// nothing: a renewal sent before may still be under way, and make it hold.
+func (n *Node) heardSince(then time.Duration) bool {
+	return n.without.noOwnNews || !n.running.Load() || n.heard.Load() > int64(then)
 }
 
 func (n *Node) confirmed(how interface{ Add(int64) int64 }, after time.Duration) {

@@ -87,6 +87,9 @@ type Node struct {
 	begun   chan struct{} // closed with the first lease
 	without rules
 	pending pending
+	// running tells whether this process may remember something, and heard when the last renewal that it has applied was sent.
+	running atomic.Bool
+	heard   atomic.Int64
 	// asked holds a poke to renew at once, and called calls those who wait to look at the registry again.
 	asked  chan struct{}
 	called calls
@@ -129,6 +132,8 @@ type rules struct {
 	noopAtOnce bool
 	// deleteAtOnce removes the rows of nodes that a change has waited for in vain.
 	deleteAtOnce bool
+	// noOwnNews answers before the node itself has heard of what others made.
+	noOwnNews bool
 	// noFreshServerRule trusts the registry of a server that has just taken over.
 	noFreshServerRule bool
 }

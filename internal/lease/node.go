@@ -32,8 +32,10 @@ func (n *Node) Run(ctx context.Context) {
 	if n.log == nil {
 		return
 	}
+	n.running.Store(true)
 	var beside sync.WaitGroup
 	defer beside.Wait()
+	defer n.running.Store(false) // what there was is forgotten then
 	beside.Go(func() { n.acknowledge(ctx) })
 	beside.Go(func() { n.tidy(ctx) })
 	if messenger := n.log.Messenger(); messenger != nil {
@@ -179,6 +181,8 @@ func (n *Node) renewed(row string, sent time.Duration, news store.News) {
 	}
 	n.extend(sent)
 	n.renewals.Add(1)
+	n.heard.Store(int64(sent))
+	n.called.all()
 }
 
 // extend makes the lease hold from the moment at which the renewal was sent. One that has run out stays so: somebody may have read from memory

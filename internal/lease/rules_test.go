@@ -85,6 +85,16 @@ var everyRule = []rule{
 		return server.memory.forgot(change)
 	}},
 
+	{"a node has heard itself of what others made", func(r *rules) { r.noOwnNews = true }, func(t *testing.T, server, writer *process) bool {
+		u, change := anna(t, writer)
+		server.serve()
+		server.moment()
+		server.faults.set(func() { server.faults.late = 50 * time.Millisecond })
+		must(t, writer.db.Update(context.Background(), block(u)))
+		server.took(nothing)
+		return server.memory.forgot(change)
+	}},
+
 	{"a row stays until its mark has been read for long enough", func(r *rules) { r.deleteAtOnce = true }, func(t *testing.T, server, writer *process) bool {
 		u, _ := anna(t, writer)
 		server.serve()

@@ -13,7 +13,7 @@ func taken() (r rules) {
 	switches := map[string]*bool{
 		"noEpoch": &r.noEpoch, "leaseFromReceipt": &r.leaseFromReceipt, "noMarkCheck": &r.noMarkCheck, "ackFirst": &r.ackFirst,
 		"leaveOrder": &r.leaveOrder, "noWait": &r.noWait, "noopAtOnce": &r.noopAtOnce, "deleteAtOnce": &r.deleteAtOnce,
-		"noFreshServerRule": &r.noFreshServerRule,
+		"noOwnNews": &r.noOwnNews, "noFreshServerRule": &r.noFreshServerRule,
 	}
 	name := os.Getenv("LEASERULES_WITHOUT")
 	if name == "" {

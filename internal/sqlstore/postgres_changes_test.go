@@ -259,6 +259,7 @@ func TestMoments(t *testing.T) {
 
 // A server that has lost what it had not written down is another one, also where its first process is the same.
 func TestEachLifeOfAServerHasItsName(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t)
 	url := server.Database(t)
 	s := openURL(t, url)
@@ -371,7 +372,11 @@ func TestTheLogNeedsNoConnectionOfThePool(t *testing.T) {
 // A server that does not answer is given up on within the time of a renewal, and asked again over a new connection.
 func TestAFrozenServerHoldsUpNoRenewal(t *testing.T) {
 	server := pgtest.Start(t)
-	s := openURL(t, server.Database(t))
+	url := server.Database(t)
+	patient := wirePatience
+	wirePatience = usualWirePatience
+	s := openURL(t, url)
+	wirePatience = patient
 	o := observe(t, s)
 	server.Freeze(t)
 	var asking sync.WaitGroup
@@ -382,7 +387,7 @@ func TestAFrozenServerHoldsUpNoRenewal(t *testing.T) {
 	} {
 		asking.Go(func() {
 			begun := time.Now()
-			if err := ask(); err == nil || time.Since(begun) > wirePatience+300*time.Millisecond {
+			if err := ask(); err == nil || time.Since(begun) > usualWirePatience+300*time.Millisecond {
 				t.Errorf("after %v: %v", time.Since(begun), err)
 			}
 		})

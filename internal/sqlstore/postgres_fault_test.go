@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -291,7 +290,7 @@ func TestWhatWasAnsweredSurvivesKillOfPostgres(t *testing.T) {
 			})
 		}
 		for count.Load() < 100*(round+1) && !t.Failed() {
-			runtime.Gosched()
+			time.Sleep(time.Millisecond)
 		}
 		killing.Store(true)
 		server.Kill(t)
@@ -316,6 +315,7 @@ func TestWhatWasAnsweredSurvivesKillOfPostgres(t *testing.T) {
 
 // Slow is not silent: a statement that takes long on a server that is there gets its answer.
 func TestSlowStatementGetsItsAnswer(t *testing.T) {
+	t.Parallel()
 	s := openURL(t, pgtest.Database(t))
 	if _, err := s.exec(t.Context(), fmt.Sprintf(`SELECT pg_sleep(%f)`, 3*silence.Seconds())); err != nil {
 		t.Error(err)

@@ -377,6 +377,7 @@ func TestCommitThatRollsBackIsNoCommit(t *testing.T) {
 
 // Two that want what the other has are told apart by the database; both get their way.
 func TestDeadlock(t *testing.T) {
+	t.Parallel()
 	s := openURL(t, pgtest.Database(t))
 	err := s.Update(t.Context(), func(tx store.Tx) error { return errors.Join(inserting(1)(tx), inserting(2)(tx)) })
 	if err != nil {

@@ -2,14 +2,17 @@ package sqlstore
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// wirePatience is how long something on a wire may take; connecting is part of it.
-const wirePatience = 500 * time.Millisecond
+// wirePatience is how long something on a wire may take; connecting is part of it. Tests of something else than this time have more of it.
+var wirePatience = usualWirePatience
+
+const usualWirePatience = 500 * time.Millisecond
 
 // wire is a connection of its own, for short statements that must not wait for whatever uses the pool. It connects when it is first used, and
 // after it broke or an answer was late. One caller uses it at a time.
@@ -18,16 +21,16 @@ type wire struct {
 	config *pgx.ConnConfig
 	turn   chan struct{} // holds the right to use conn
 	conn   *pgx.Conn
+	// patience is how long one use may take.
+	patience time.Duration
 }
 
 func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]string) *wire {
-	w := &wire{engine: e, config: config.Copy(), turn: make(chan struct{}, 1)}
+	w := &wire{engine: e, config: config.Copy(), turn: make(chan struct{}, 1), patience: wirePatience}
 	// What nobody waits for any more ends, and of a short table in the statistics nothing may be concluded: the log grows all the time.
 	w.config.RuntimeParams["statement_timeout"] = "1s"
 	w.config.RuntimeParams["enable_seqscan"] = "off"
-	for name, value := range settings {
-		w.config.RuntimeParams[name] = value
-	}
+	maps.Copy(w.config.RuntimeParams, settings)
 	w.config = inSession(w.config)
 	w.turn <- struct{}{}
 	return w
@@ -36,7 +39,7 @@ func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]stri
 // use lends the connection. One that was broken before, as each is after a restart of the server, is replaced once: fn may run twice. After a
 // failure the connection is only kept if the server has said what failed.
 func (w *wire) use(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
-	return w.useWithin(ctx, wirePatience, fn)
+	return w.useWithin(ctx, w.patience, fn)
 }
 
 func (w *wire) useWithin(ctx context.Context, patience time.Duration, fn func(context.Context, *pgx.Conn) error) error {

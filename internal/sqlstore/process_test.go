@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	wirePatience = 10 * usualWirePatience // others use the disk and the processors too
 	goleak.VerifyTestMain(m)
 }
 
