@@ -515,6 +515,7 @@ func TestTheComposeFileIsSound(t *testing.T) {
 		Healthcheck map[string]any
 		Grace       string `yaml:"stop_grace_period"`
 		Build       map[string]string
+		Ports       []string
 	}
 	var file struct {
 		Services map[string]service
@@ -531,6 +532,11 @@ func TestTheComposeFileIsSound(t *testing.T) {
 		}
 	}
 	for name, s := range file.Services {
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s is published to everybody: %s", name, port)
+			}
+		}
 		for _, secret := range s.Secrets {
 			if file.Secrets[secret].File == "" {
 				t.Errorf("%s: there is no secret %s", name, secret)

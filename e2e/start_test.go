@@ -12,6 +12,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/pgtest"
 )
 
 var oneTimePassword = regexp.MustCompile(`(?m)^  first administrator   (\S+)\n  password +(\S+)$`)
@@ -128,6 +131,47 @@ func printedByOneOf(t *testing.T, servers []*server) (email, password string) {
 		t.Fatal("nobody printed a one-time password")
 	}
 	return found[1], found[2]
+}
+
+// A proxy takes a connection for a sign of life. While the database keeps a start waiting nobody is let in.
+func TestNobodyIsLetInBeforeTheDatabaseIsThere(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock(x'70726f7075736b'::bigint)`); err != nil { // as if another migrated
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	s := launch(t, setup{env: cheap, args: []string{"--listen", address, "--database", url}})
+	for waits, deadline := false, time.Now().Add(patience); !waits; {
+		const starting = `SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()`
+		if err := conn.QueryRowContext(t.Context(), starting).Scan(&waits); err != nil || time.Now().After(deadline) {
+			t.Fatalf("it does not wait for the database: %v", err)
+		}
+	}
+	if let, err := net.Dial("tcp", address); err == nil {
+		let.Close()
+		t.Error("somebody is let in")
+	}
+	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_unlock_all()`); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t)
+	s.call(t, 200, "GET", "/readyz", "", nil)
 }
 
 func migratedOnce(t *testing.T, path string) {

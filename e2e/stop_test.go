@@ -75,6 +75,21 @@ func TestAStopAnswersWhatIsUnderWay(t *testing.T) {
 	again.stop(t)
 }
 
+// Who asks a second time gets a stop at once.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, setup{env: cheap, args: []string{"--drain", "1m"}})
+	s.terminate(t)
+	if s.err.await(regexp.MustCompile(`"msg":"draining"`), s.exited) == nil {
+		t.Fatalf("it does not say that it stops: %s", s.err)
+	}
+	begun := time.Now()
+	s.terminate(t)
+	if code := s.wait(t); code == 0 || time.Since(begun) > 10*time.Second {
+		t.Errorf("it ended with exit code %d after %v", code, time.Since(begun))
+	}
+}
+
 // Tokens live as long as they say, across restarts, and open nothing in another installation, not even one with the same secret.
 func TestTokensSurviveARestartAndNothingElse(t *testing.T) {
 	t.Parallel()

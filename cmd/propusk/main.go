@@ -14,6 +14,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
 	if code := status(newRoot().ExecuteContext(ctx), os.Stderr); code != 0 {
 		os.Exit(code)
 	}

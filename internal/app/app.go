@@ -73,6 +73,12 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, err
 	}
+	opened := false
+	defer func() {
+		if !opened && lists != nil {
+			lists.Close()
+		}
+	}()
 	db, err := sqlstore.Open(ctx, c.Database)
 	if err != nil {
 		return nil, err
@@ -90,6 +96,7 @@ func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	opened = true // from here on Close closes it
 	a := wire(c, log, node.Store(), hasher, rules, lists)
 	a.Node, a.database, a.waits = node, db, waits
 	a.remember(c, changes)

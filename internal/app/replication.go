@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -93,11 +95,24 @@ func judge(r sqlstore.Replication, err error) (state, advice string) {
 		return replicationUnknown, "the primary does not tell how it replicates: " + err.Error()
 	case !r.Waits():
 		return replicatesLater, "no change waits for a standby, so a failover may undo what was answered: set synchronous_standby_names on the primary"
-	case r.Synchronous > 0:
+	case r.Synchronous >= standbysFor(r.Names):
 		return replicatesInStep, ""
 	case r.Hidden:
 		return replicationUnknown, "this user of the database may not see the state of standbys: GRANT pg_monitor TO it"
 	default:
-		return replicatesToNobody, fmt.Sprintf("changes wait for a standby that is not there: synchronous_standby_names is %q, and of %d connected standbys none is one of these", r.Names, r.Standbys)
+		return replicatesToNobody, fmt.Sprintf("changes wait for a standby that is not there: synchronous_standby_names is %q, and of %d connected standbys %d of these follow", r.Names, r.Standbys, r.Synchronous)
 	}
+}
+
+var severalStandbys = regexp.MustCompile(`(?i)^\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(`)
+
+// standbysFor is for how many standbys a commit waits, as synchronous_standby_names says it: ANY 2 (a, b, c), FIRST 1 (a, b), 2 (a, b), or a list, for
+// the first of which it waits.
+func standbysFor(names string) int {
+	if found := severalStandbys.FindStringSubmatch(names); found != nil {
+		if n, err := strconv.Atoi(found[1]); err == nil {
+			return max(n, 1)
+		}
+	}
+	return 1
 }

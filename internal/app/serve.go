@@ -50,11 +50,15 @@ type Terminal struct {
 // Run serves until ctx ends; then it lets requests finish, for at most the configured time, and returns nil.
 func Run(ctx context.Context, c *config.Config, t Terminal) error {
 	log := newLogger(c, t)
-	listener, err := net.Listen("tcp", c.Listen)
+	// A port that is taken is told before anything is done to the database. But nobody is let in before there is somebody to answer: a proxy takes a
+	// connection for a sign of life, and the database may be away or need minutes to be brought up to date.
+	early, err := listen(c.Listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", c.Listen, err)
+		return err
 	}
-	defer listener.Close()
+	if err := early.Close(); err != nil {
+		return err
+	}
 	a, err := Open(ctx, c, log)
 	if err != nil {
 		return err
@@ -69,6 +73,12 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
+	listener, err := listen(c.Listen)
+	if err != nil { // somebody has taken the port meanwhile
+		fmt.Fprint(t.Out, firstAdmin(password))
+		return errors.Join(err, a.Close())
+	}
+	defer listener.Close()
 	url := "http://" + reachable(listener.Addr())
 	welcome(t.Out, url, sqlstore.Redact(c.Database), password)
 	return errors.Join(a.serve(ctx, c, log, listener, func() {
@@ -76,6 +86,14 @@ func Run(ctx context.Context, c *config.Config, t Terminal) error {
 			t.Listening(url)
 		}
 	}), a.Close())
+}
+
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return listener, nil
 }
 
 func (a *App) serve(ctx context.Context, c *config.Config, log *slog.Logger, listener net.Listener, started func()) error {
@@ -200,8 +218,16 @@ func welcome(w io.Writer, url, database, password string) {
 	fmt.Fprintf(&text, "Propusk %s is listening on %s\n\n", Version(), url)
 	fmt.Fprintf(&text, "  documentation   %s/docs\n  database        %s\n", url, database)
 	if password != "" {
-		fmt.Fprintf(&text, "\n  first administrator   %s\n  password              %s\n", account.DefaultAdminEmail, password)
+		text.WriteString("\n" + firstAdmin(password))
 		fmt.Fprintf(&text, "  (shown only this once; change it with POST %s/api/users/change-password)\n", url)
 	}
 	fmt.Fprintln(w, text.String())
+}
+
+// firstAdmin is what is told of the first administrator where there was none, also if nothing else comes of the start.
+func firstAdmin(password string) string {
+	if password == "" {
+		return ""
+	}
+	return fmt.Sprintf("  first administrator   %s\n  password              %s\n", account.DefaultAdminEmail, password)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Store is the database with the step Change of the protocol: once Update or UpdateBeside has returned, no request that begins afterwards, on any
-// node, is answered from what was so before. It waits for that as long as it takes, at most WAIT and a tenth of a second; a caller whose ctx ends
+// node, is answered from what was so before. It waits for that as long as it takes, at most WAIT and three tenths of a second; a caller whose ctx ends
 // first is refused as Unavailable, and what was changed stays changed. What is known before a change is so also when the change turns out to
 // have been made already, or is refused for what it found: whoever made it may have died before it had waited.
 //
@@ -61,6 +61,11 @@ func (n *Node) change(ctx context.Context, update func(context.Context, func(sto
 	n.drop(n.pending.others(&own))
 	if waited := n.wait(ctx, committed, at); waited != nil {
 		return waited
+	}
+	if at == nil { // else the commit itself has waited for whom there is to wait for
+		if unsure := n.log.Confirm(ctx); unsure != nil {
+			return unconfirmed(unsure)
+		}
 	}
 	return err
 }

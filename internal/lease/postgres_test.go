@@ -2,11 +2,14 @@ package lease
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -105,4 +108,120 @@ func TestNodesThatAreLevelAreQuiet(t *testing.T) {
 	if n := all[1].Stats().Renewals - before; n > 10 {
 		t.Errorf("%d renewals in a second in which nothing happened", n)
 	}
+}
+
+// once makes a server with a database on it that one process has open.
+func once(t *testing.T) (*pgtest.Server, *process) {
+	t.Helper()
+	server := pgtest.Start(t)
+	return server, begin(t, server.Database(t))
+}
+
+// What is visible on the primary need not be on a standby: whoever committed it may have been told to wait no longer. Who repeats the change finds
+// nothing to do, and must not be told that it is done before a standby has it.
+func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
+	server, p := once(t)
+	u, _ := anna(t, p)
+	p.serve()
+	repeat := func(within time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		return p.Store().Update(ctx, nothing)
+	}
+	must(t, repeat(5*time.Second))
+	server.Synchronous(t, "nobody")
+	made := make(chan error, 1)
+	go func() { made <- p.Store().Update(context.Background(), block(u)) }()
+	server.Exec(t, `DO $$ BEGIN
+		FOR attempt IN 1..1000 LOOP
+			PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';
+			IF FOUND THEN RETURN; END IF;
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+		RAISE EXCEPTION 'nobody waits';
+	END $$`)
+	if err := <-made; propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("a commit that gave up is answered with %v", err)
+	}
+	if err := repeat(time.Second); propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("the change that only the primary has is answered with %v", err)
+	}
+	refused := errors.New("not found")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := p.Store().Update(ctx, func(store.Tx) error { return refused }); propusk.KindOf(err) != propusk.Unavailable {
+		t.Errorf("that it is so already is answered with %v", err)
+	}
+	server.Synchronous(t, "")
+	must(t, repeat(10*time.Second))
+}
+
+// Nobody need have a standby to take part.
+func TestANodeJoinsWithoutTheStandby(t *testing.T) {
+	server, p := once(t)
+	server.Synchronous(t, "nobody")
+	p.serve()
+	must(t, p.log.Mark(context.Background(), []string{*p.row.Load()}))
+	server.Synchronous(t, "")
+}
+
+// What came out of a dump has the numbers of another server, which this one may reach in years. Nodes would begin anew at each renewal.
+func TestADumpInANewServerIsRememberedLikeAnyOther(t *testing.T) {
+	for name, statement := range map[string]string{
+		"floor": `UPDATE cache_state SET floor = '1000000000'`,
+		"log":   `INSERT INTO cache_change (txid, kind, a) SELECT '1000000000', 1, n FROM generate_series(1, 1000) AS n`,
+		"nodes": `INSERT INTO cache_node (id, name, seen) VALUES ('old', 'old', '1000000000:1000000000:')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := pgtest.Start(t)
+			url := server.Database(t)
+			writer, node := begin(t, url), begin(t, url)
+			hand(t, url, statement)
+			node.serve()
+			u, change := anna(t, writer)
+			held, all := node.Current(), node.memory.everything()
+			writer.took(block(u)) // names dead nodes
+			if took := writer.took(block(u)); took > 2*time.Second {
+				t.Errorf("a change takes %v", took)
+			}
+			if node.Current() != held || node.memory.everything() != all || len(node.memory.dropped) > 10 {
+				t.Errorf("everything was forgotten %d times, and %d changes were told", node.memory.everything()-all, len(node.memory.dropped))
+			}
+			if !node.memory.forgot(change) {
+				t.Error("the node remembers")
+			}
+		})
+	}
+}
+
+// A dump also has what the other server was called, and that it has been the one for long.
+func TestADumpDoesNotSayThatTheServerIsKnown(t *testing.T) {
+	server := pgtest.Start(t)
+	one, other := server.Database(t), server.Database(t)
+	p := begin(t, one)
+	census, err := p.db.ChangeLog().Nodes(context.Background(), nil)
+	if err != nil || !census.Settled {
+		t.Fatalf("%+v (%v)", census, err)
+	}
+	q := begin(t, other)
+	db, err := sql.Open("pgx", one)
+	must(t, err)
+	defer db.Close()
+	var life, settled string
+	must(t, db.QueryRow(`SELECT life::text, settled FROM cache_life`).Scan(&life, &settled))
+	hand(t, other, `DELETE FROM cache_life; INSERT INTO cache_life (life, settled) VALUES ('`+life+`', '`+settled+`')`)
+	census, err = q.db.ChangeLog().Nodes(context.Background(), nil)
+	if err != nil || census.Settled {
+		t.Errorf("%+v (%v)", census, err)
+	}
+}
+
+// hand runs statements as an operator would.
+func hand(t *testing.T, url, statements string) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	must(t, err)
+	defer db.Close()
+	_, err = db.Exec(statements)
+	must(t, err)
 }

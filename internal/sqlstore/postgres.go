@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,10 @@ type postgresEngine struct {
 
 	commits, updates, conflicts atomic.Uint64
 
+	// closing ends when close begins.
+	closing context.Context
+	end     context.CancelFunc
+
 	mu      sync.RWMutex
 	closed  bool
 	running sync.WaitGroup
@@ -45,7 +50,9 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 	}
 	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
 	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
+	e.closing, e.end = context.WithCancel(context.WithoutCancel(ctx))
 	e.log = newPostgresLog(e, e.conns.config)
+	e.conns.config = inSession(e.conns.config)
 	e.db = sql.OpenDB(e.conns.connector())
 	e.db.SetMaxOpenConns(u.conns)
 	e.db.SetMaxIdleConns(u.conns)
@@ -149,8 +156,15 @@ func twice(do func() error, may func() bool) error {
 	return err
 }
 
-// maxAttempts bounds an Update that fails even alone, because of programs that do not take turns.
-const maxAttempts = 5
+// An Update that fails even alone, because of programs that do not take turns, is tried often and for long enough before it is refused: that
+// often at least, for that long at least, and with pauses from the first to the last in between.
+const (
+	leastAttempts = 5
+	leastPatience = time.Second
+	firstYield    = 2 * time.Millisecond
+	lastYield     = 50 * time.Millisecond
+	aloneInVain   = 2 // attempts that fail without a pause: together, and alone
+)
 
 // update implements engine. What failed because of others is run again alone, and what lost its connection once more.
 func (e *postgresEngine) update(ctx context.Context, fn func(context.Context, querier) error) error {
@@ -170,22 +184,40 @@ func (e *postgresEngine) attempts(ctx context.Context, how, after turn, fn func(
 	defer e.leave()
 	e.updates.Add(1)
 	broken := false
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		failure, err := e.attempt(ctx, how, fn)
 		switch {
 		case err == nil:
 			e.commits.Add(1)
 			return nil
-		case attempt == maxAttempts:
+		case attempt >= leastAttempts && time.Since(begun) >= leastPatience:
 			return err
 		case how.obstructed(failure):
 			e.conflicts.Add(1)
 			how = after
+			if !yield(ctx, attempt) {
+				return err
+			}
 		case isLost(failure) && !broken:
 			broken = true
 		default:
 			return err
 		}
+	}
+}
+
+// yield leaves time to whoever was in the way of that attempt, and reports whether the caller still waits.
+func yield(ctx context.Context, attempt int) bool {
+	if attempt < aloneInVain {
+		return ctx.Err() == nil
+	}
+	d := min(firstYield<<min(attempt-aloneInVain, 10), lastYield)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d/2 + rand.N(d)):
+		return true
 	}
 }
 
@@ -222,9 +254,38 @@ func (e *postgresEngine) attempt(ctx context.Context, how turn, fn func(context.
 		}
 		return l.failure, err
 	}
-	err = l.commit(always)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, ctx.Err() // nobody would hear what became of it
+	}
+	committing, cut := e.committing(ctx, always)
+	defer cut()
+	err = l.commit(committing)
 	committed = err == nil
 	return l.failure, err
+}
+
+// commitGrace is how long a commit may go on when its caller no longer waits, or the Store is being closed. Most take a few milliseconds, and one
+// that waits for a standby may wait for ever.
+const commitGrace = time.Second
+
+// committing gives a context for a commit. Where it ends the connection is cut, and what became of the commit nobody knows; so it ends at once
+// only where the caller has said beforehand until when he waits.
+func (e *postgresEngine) committing(caller, always context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(always)
+	cutLater := func() { time.AfterFunc(commitGrace, cancel) }
+	left := context.AfterFunc(caller, func() {
+		if errors.Is(caller.Err(), context.DeadlineExceeded) {
+			cancel()
+			return
+		}
+		cutLater()
+	})
+	closed := context.AfterFunc(e.closing, cutLater)
+	return ctx, func() {
+		left()
+		closed()
+		cancel()
+	}
 }
 
 // translate implements dialect.
@@ -294,6 +355,7 @@ func (e *postgresEngine) close() error {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	e.end()
 	err := e.db.Close() // refuses whoever waits for a connection, and leaves alone those that are lent
 	e.running.Wait()
 	e.log.close()

@@ -96,7 +96,11 @@ func (*postgresEngine) changes(t tx) ([]store.Change, store.Position, error) {
 	if err != nil || noted.String == "" {
 		return nil, nil, err
 	}
-	made, err := parseChanges(noted.String)
+	list, own := strings.CutPrefix(noted.String, number.String+":")
+	if !own { // somebody else's
+		return nil, nil, nil
+	}
+	made, err := parseChanges(list)
 	if err != nil {
 		return nil, nil, t.spoil(err)
 	}
@@ -114,11 +118,11 @@ func (*postgresEngine) quietly(t tx, logged []store.Change, change func() error)
 			return err
 		}
 	}
-	if _, err := t.exec(`SET LOCAL propusk.quiet = 'on'`); err != nil {
+	if _, err := t.exec(`SELECT set_config('propusk.quiet', pg_current_xact_id()::text, true)`); err != nil {
 		return err
 	}
 	err := change()
-	if _, loud := t.exec(`SET LOCAL propusk.quiet = 'off'`); err == nil {
+	if _, loud := t.exec(`SET LOCAL propusk.quiet = ''`); err == nil {
 		err = loud
 	}
 	return err

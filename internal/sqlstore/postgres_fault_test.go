@@ -370,3 +370,108 @@ func TestStoppedNodeLetsGo(t *testing.T) {
 	close(goOn)
 	wg.Wait()
 }
+
+// absent makes a server whose commits wait for a standby that never comes, once the database is there, and opens that.
+func absent(t *testing.T, parameters string) (*pgtest.Server, *Store) {
+	t.Helper()
+	server := pgtest.Start(t)
+	url := server.Database(t)
+	s := openURL(t, url+parameters)
+	if err := s.Update(t.Context(), inserting(1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Synchronous(t, "nobody")
+	t.Cleanup(func() { server.Synchronous(t, "") }) // or the database could not be dropped
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		r, err := s.Replication(t.Context())
+		if err == nil && r.Names == "nobody" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server waits for %q (%v)", r.Names, err)
+		}
+	}
+	return server, s
+}
+
+// giveUp makes commits that wait for a standby wait no longer, once there are any.
+func giveUp(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	server.Exec(t, `DO $$ BEGIN
+		FOR attempt IN 1..1000 LOOP
+			PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';
+			IF FOUND THEN RETURN; END IF;
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+		RAISE EXCEPTION 'nobody waits';
+	END $$`)
+}
+
+// checkUnknown checks that an error is that nobody knows what became of a commit.
+func checkUnknown(t *testing.T, err error) {
+	t.Helper()
+	var refusal *propusk.Error
+	if !errors.As(err, &refusal) || refusal.Kind != propusk.Unavailable || refusal.Code != "outcome_unknown" {
+		t.Errorf("answered %v", err)
+	}
+}
+
+// Where no standby is, whoever said until when he waits is answered by then, and who has gone is waited for only a moment.
+func TestACommitThatWaitsForAStandbyEndsWithItsCaller(t *testing.T) {
+	_, s := absent(t, "")
+	for name, c := range map[string]struct {
+		caller func() (context.Context, context.CancelFunc)
+		within time.Duration
+	}{
+		"deadline": {func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(context.Background(), time.Second)
+		}, 1500 * time.Millisecond},
+		"cancelled": {func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(300*time.Millisecond, cancel)
+			return ctx, cancel
+		}, commitGrace + 1500*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := c.caller()
+			defer cancel()
+			begun := time.Now()
+			checkUnknown(t, s.Update(ctx, func(tx store.Tx) error { return tx.SetPasswordHash(1, name) }))
+			if took := time.Since(begun); took > c.within {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+func TestCloseDoesNotWaitForAStandby(t *testing.T) {
+	server, s := absent(t, "")
+	answered := make(chan error, 1)
+	go func() {
+		answered <- s.Update(context.Background(), func(tx store.Tx) error { return tx.SetPasswordHash(1, "y") })
+	}()
+	server.Exec(t, `DO $$ BEGIN
+		WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep') LOOP
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+	END $$`)
+	begun := time.Now()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > commitGrace+2*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	checkUnknown(t, <-answered)
+}
+
+// A URL cannot hide from us that a commit gave up.
+func TestThatACommitGaveUpCannotBeHidden(t *testing.T) {
+	server, s := absent(t, "&client_min_messages=error")
+	answered := make(chan error, 1)
+	go func() {
+		answered <- s.Update(context.Background(), func(tx store.Tx) error { return tx.SetPasswordHash(1, "y") })
+	}()
+	giveUp(t, server)
+	checkUnknown(t, <-answered)
+}

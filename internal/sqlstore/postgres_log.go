@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,23 +20,26 @@ const (
 
 // postgresLog is store.ChangeLog. It has connections of its own: whatever fills the pool, leases are renewed and changes are acknowledged.
 type postgresLog struct {
+	engine *postgresEngine
 	// renewals is for News alone, acknowledgements for what may be lost in a crash of the server, lookups for Nodes, and upkeep for what is left.
 	renewals, acknowledgements, lookups, upkeep *wire
 	rolls                                       shared[roll]
 	probes                                      shared[serverChange]
-	messenger                                   *postgresMessenger
+	confirmations                               shared[struct{}]
+	// unreplicated is set when the last reading of the registry said that commits wait for no standby.
+	unreplicated atomic.Bool
+	messenger    *postgresMessenger
 }
 
 func newPostgresLog(e *postgresEngine, config *pgx.ConnConfig) *postgresLog {
-	durable := map[string]string{}
-	if config.RuntimeParams["synchronous_commit"] == "off" {
-		durable["synchronous_commit"] = "on" // a row that a crash takes away, while its owner goes on, would be waited for by nobody
-	}
+	// A row that a crash takes away, while its owner goes on, would be waited for by nobody. One that a failover takes away may go, since leases
+	// go with it; and a node must be able to join, and to be marked, while no standby is there.
+	durable := map[string]string{"synchronous_commit": "local"}
 	fleeting := map[string]string{"synchronous_commit": "off"}
 	return &postgresLog{
-		renewals: newWire(e, config, durable), acknowledgements: newWire(e, config, fleeting),
+		engine: e, renewals: newWire(e, config, durable), acknowledgements: newWire(e, config, fleeting),
 		lookups: newWire(e, config, durable), upkeep: newWire(e, config, durable),
-		messenger: &postgresMessenger{out: newWire(e, config, fleeting), config: config},
+		messenger: &postgresMessenger{out: newWire(e, config, fleeting), config: inSession(config)},
 	}
 }
 
@@ -62,7 +66,8 @@ func (l *postgresLog) Timing(ctx context.Context) (store.Timing, error) {
 // Which life of which server a statement speaks to: one start of its processes, one database there, and one time between crashes. A server
 // that is a standby cannot read the table, and so answers none of the questions with this in it.
 const (
-	serverLife = `concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()), pg_postmaster_start_time(), life.tableoid, life.life)`
+	server     = `(SELECT oid FROM pg_database WHERE datname = current_database()), extract(epoch FROM pg_postmaster_start_time())`
+	serverLife = `concat_ws('/', ` + server + `, life.tableoid, life.life)`
 	fromState  = ` FROM cache_state AS state LEFT JOIN cache_life AS life ON true`
 )
 
@@ -70,7 +75,7 @@ const (
 // that runs for hours does not make everything since its beginning be read again and again.
 var newsText = `
 	SELECT pg_current_snapshot()::text, ` + serverLife + `, coalesce(NOT node.expelled AND life.one, false),
-		coalesce(state.floor >= pg_snapshot_xmin($2::text::pg_snapshot), false),
+		coalesce(state.floor >= pg_snapshot_xmin($2::text::pg_snapshot) OR pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax($2::text::pg_snapshot), false),
 		(SELECT count(*) || ':' || coalesce(string_agg(kind || ' ' || a || ' ' || b || ';', '' ORDER BY id), '') FROM (
 			SELECT id, kind, a, b FROM cache_change WHERE txid >= pg_snapshot_xmax($2::text::pg_snapshot)
 			UNION ALL
@@ -110,10 +115,22 @@ func toldChanges(text string) ([]store.Change, error) {
 	return parseChanges(list)
 }
 
-// Join implements store.Registrant. The first to join after a crash of the server gives its life a name.
+// Join implements store.Registrant. The first to join after a crash of the server gives its life a name. The first in a database that came out of
+// a dump finds numbers of another server, which ours may reach in years: every renewal would be told of them, or that something is missing. What
+// was remembered there nobody remembers here, so that log goes. The nodes of it are marked, and not removed: whoever put a dump under running
+// nodes has live ones.
 func (l *postgresLog) Join(ctx context.Context, id, name string) error {
 	return l.change(ctx, l.upkeep, `
-		WITH named AS (INSERT INTO cache_life (one) VALUES (true) ON CONFLICT (one) DO NOTHING)
+		WITH now AS (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next),
+		strange AS (
+			SELECT FROM now, cache_state WHERE floor >= next
+				OR EXISTS (SELECT FROM cache_change WHERE txid >= next)
+				OR EXISTS (SELECT FROM cache_node WHERE pg_snapshot_xmax(seen) > next)
+		),
+		log AS (DELETE FROM cache_change WHERE EXISTS (SELECT FROM strange)),
+		state AS (UPDATE cache_state SET floor = '0' WHERE EXISTS (SELECT FROM strange)),
+		nodes AS (UPDATE cache_node SET expelled = true, seen = NULL WHERE EXISTS (SELECT FROM strange)),
+		named AS (INSERT INTO cache_life (one) VALUES (true) ON CONFLICT (one) DO NOTHING)
 		INSERT INTO cache_node (id, name) VALUES ($1, $2)`, id, name)
 }
 
@@ -143,7 +160,9 @@ func (l *postgresLog) change(ctx context.Context, w *wire, text string, args ...
 type roll struct {
 	server  string
 	settled bool
-	entries []entry
+	// replicated says that commits wait for standbys, if there are any.
+	replicated bool
+	entries    []entry
 }
 
 type entry struct {
@@ -156,7 +175,7 @@ type entry struct {
 
 // rollText does not conclude from what is left of the log that there was no more.
 const rollText = `
-	SELECT ` + serverLife + `, coalesce(life.settled = pg_postmaster_start_time(), false), node.id, node.name, node.expelled, node.seen::text,
+	SELECT ` + serverLife + `, coalesce(life.settled = ` + serverLife + `, false), current_setting('synchronous_standby_names') <> '', node.id, node.name, node.expelled, node.seen::text,
 		coalesce(state.floor < pg_snapshot_xmin(node.seen), false)
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid >= pg_snapshot_xmax(node.seen))
 		AND NOT EXISTS (SELECT FROM cache_change WHERE txid = ANY (ARRAY(SELECT pg_snapshot_xip(node.seen))))` +
@@ -194,6 +213,7 @@ func (l *postgresLog) readRoll() (r roll, err error) {
 		}
 		return rows.Err()
 	})
+	l.unreplicated.Store(err == nil && !r.replicated)
 	return r, err
 }
 
@@ -202,7 +222,7 @@ func (r *roll) add(row pgx.Rows) error {
 	var id, name, seen *string
 	var marked *bool
 	var e entry
-	if err := row.Scan(&r.server, &r.settled, &id, &name, &marked, &seen, &e.level); err != nil || id == nil {
+	if err := row.Scan(&r.server, &r.settled, &r.replicated, &id, &name, &marked, &seen, &e.level); err != nil || id == nil {
 		return err
 	}
 	e.id, e.name, e.marked = *id, *name, *marked
@@ -217,9 +237,14 @@ func (r *roll) add(row pgx.Rows) error {
 	return nil
 }
 
-// Settle implements store.Registry.
-func (l *postgresLog) Settle(ctx context.Context, server string) error {
-	return l.change(ctx, l.acknowledgements, `UPDATE cache_life AS life SET settled = pg_postmaster_start_time() WHERE `+serverLife+` = $1`, server)
+// Settle implements store.Registry. A life that has no name, since no node has joined in it yet, is given one: each command would have to find out
+// for itself. Who does so has known that life for as long as one with a name.
+func (l *postgresLog) Settle(ctx context.Context, known string) error {
+	return l.change(ctx, l.acknowledgements, `
+		WITH told AS (UPDATE cache_life AS life SET settled = `+serverLife+` WHERE `+serverLife+` = $1)
+		INSERT INTO cache_life (life, settled)
+		SELECT id, concat_ws('/', `+server+`, 'cache_life'::regclass::oid, id) FROM gen_random_uuid() AS id
+		WHERE concat_ws('/', `+server+`) = $1 ON CONFLICT (one) DO NOTHING`, known)
 }
 
 // Mark implements store.Registry.
@@ -230,6 +255,26 @@ func (l *postgresLog) Mark(ctx context.Context, ids []string) error {
 // Delete implements store.Registry.
 func (l *postgresLog) Delete(ctx context.Context, ids []string) error {
 	return l.change(ctx, l.upkeep, `DELETE FROM cache_node WHERE expelled AND id = ANY ($1::text[])`, ids)
+}
+
+// confirmPatience is how long one confirmation may wait for a standby, whoever asked for it.
+const confirmPatience = 5 * time.Second
+
+// Confirm implements store.Registry: a commit that waits for standbys, as those of the pool do, waits for all that was written before it. It is
+// a record of its own in the stream to them, of which nobody takes notice. Of those who ask at a time not each makes one.
+func (l *postgresLog) Confirm(ctx context.Context) error {
+	if l.unreplicated.Load() {
+		return nil
+	}
+	_, err := l.confirmations.get(ctx, func() (none struct{}, err error) {
+		ctx, cancel := context.WithTimeout(context.Background(), confirmPatience)
+		defer cancel()
+		return none, l.engine.attempts(ctx, aside, aside, func(ctx context.Context, q querier) error {
+			_, err := q.exec(ctx, `SELECT pg_logical_emit_message(true, 'propusk', '')`)
+			return err
+		})
+	})
+	return err
 }
 
 // Probe implements store.Registry. All who ask for one at a time share it.

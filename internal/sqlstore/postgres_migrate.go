@@ -39,7 +39,7 @@ func (u postgresURL) single(prepare func(context.Context, *pgx.Conn) error) *sql
 	config := u.within(startPatience)
 	config.RuntimeParams["statement_timeout"] = "0"
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(prepare))
+	db := stdlib.OpenDB(*inSession(config), stdlib.OptionAfterConnect(prepare))
 	db.SetMaxOpenConns(1)
 	return db
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ const (
 // libpq. Parameters are those of libpq (sslmode, sslrootcert, connect_timeout, application_name, …), settings of the server for each
 // connection (statement_timeout, search_path, …), and
 //
-//	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2. Beside them there are up to six for the lease.
+//	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2. Beside them there are six for the lease, and for moments a seventh.
 //
 // A pooler in between must give each connection its own server process, as PgBouncer's session mode does: statements stay prepared.
 type postgresURL struct {
@@ -71,6 +72,7 @@ func parsePostgres(url string) (postgresURL, error) {
 		}
 	}
 	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.RuntimeParams["client_min_messages"] = "warning" // a commit that gave up waiting for a standby is told apart by nothing but a warning
 	// Of several hosts only the one that takes writes will do, and after a failover that is another.
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	config.AfterConnect, config.OnNotice = suitable, warned
@@ -87,6 +89,35 @@ var serverDefaults = map[string]string{
 	"idle_in_transaction_session_timeout": "4s",
 	"jit":                                 "off", // it costs more than any of our statements
 	"timezone":                            "UTC",
+}
+
+// atStartup are settings that a connection is begun with. PgBouncer keeps these for whom it connects, and takes no others, or drops them.
+var atStartup = []string{"application_name", "client_encoding", "datestyle", "intervalstyle", "options", "replication", "standard_conforming_strings", "timezone"}
+
+// inSession is a configuration whose other settings are made by a statement as soon as a connection is there, so that a pooler in between can
+// neither refuse nor lose them.
+func inSession(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	names, values, before := []string{}, []string{}, config.AfterConnect
+	for name, value := range config.RuntimeParams {
+		if !slices.Contains(atStartup, strings.ToLower(name)) {
+			names, values = append(names, name), append(values, value)
+			delete(config.RuntimeParams, name)
+		}
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := before(ctx, conn); err != nil {
+			return err
+		}
+		var text strings.Builder
+		args := make([][]byte, 0, 2*len(names))
+		for i, name := range names {
+			fmt.Fprintf(&text, ", set_config($%d, $%d, false)", 2*i+1, 2*i+2)
+			args = append(args, []byte(name), []byte(values[i]))
+		}
+		return conn.ExecParams(ctx, "SELECT true"+text.String(), args, nil, nil, nil).Read().Err
+	}
+	return config
 }
 
 func poolSize(config *pgx.ConnConfig) (int, error) {

@@ -31,6 +31,7 @@ func newWire(e *postgresEngine, config *pgx.ConnConfig, settings map[string]stri
 	w.config.RuntimeParams["statement_timeout"] = "1s"
 	w.config.RuntimeParams["enable_seqscan"] = "off"
 	maps.Copy(w.config.RuntimeParams, settings)
+	w.config = inSession(w.config)
 	w.turn <- struct{}{}
 	return w
 }

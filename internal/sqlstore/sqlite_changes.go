@@ -240,6 +240,9 @@ func (l sqliteLog) about(ctx context.Context, ids []string, text string) error {
 	return l.write(ctx, text+l.s.oneOf("id", "$1", "text"), list)
 }
 
+// Confirm implements store.Registry. What others can see is on the disk.
+func (sqliteLog) Confirm(context.Context) error { return nil }
+
 // Probe implements store.Registry.
 func (l sqliteLog) Probe(ctx context.Context) (at store.Position, err error) {
 	err = l.s.Update(ctx, func(t store.Tx) error {

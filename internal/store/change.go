@@ -136,6 +136,9 @@ type Registry interface {
 	Mark(ctx context.Context, ids []string) error
 	// Delete removes those of the rows that are marked.
 	Delete(ctx context.Context, ids []string) error
+	// Confirm returns when what others have committed before the call is as durable as what an Update of this Store is when it is answered. What
+	// is visible need not be: whoever committed it may have been told to wait for a standby no longer. It may rely on what the last Nodes found.
+	Confirm(ctx context.Context) error
 	// Probe writes a change of nothing.
 	Probe(ctx context.Context) (Position, error)
 	// Prune removes what was written to the log until then, and remembers that there is a gap. Something may be left for another time.

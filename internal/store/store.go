@@ -32,7 +32,8 @@ type Store interface {
 	// Update runs fn in one transaction that behaves as if no other ran beside it. When Update returns nil, all that fn wrote is
 	// durable; when it returns an error, nothing of it is there. fn may run more than once and so must have no effects but on tx
 	// and on variables that it sets anew each time; it must not call the Store again. A ctx that ends before fn begins stops
-	// it; once fn has run, Update waits for the outcome.
+	// it; once fn has run, Update waits for the outcome, but not past the deadline of ctx, and only for a moment when ctx is cancelled or the
+	// Store is closed.
 	//
 	// A statement of tx that failed, with anything but ErrNotFound, spoils the transaction: tx runs nothing more, and Update
 	// returns that error even if fn returns nil. An error of kind Unavailable is the one that may come from a commit whose outcome

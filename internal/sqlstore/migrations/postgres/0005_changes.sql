@@ -56,27 +56,34 @@ INSERT INTO cache_state (floor, hold_ms, wait_ms) VALUES ('0', 700, 1000);
 CREATE UNLOGGED TABLE cache_life (
     one     boolean PRIMARY KEY DEFAULT true,
     life    uuid    NOT NULL DEFAULT gen_random_uuid(),
-    settled timestamptz, -- the start of the server that has been the one for longer than a lease of any other may hold
+    settled text, -- the name, with this row in it, of the server that has been the one for longer than a lease of any other may hold
     CONSTRAINT cache_life_is_one_row CHECK (one)
 );
 
 -- Where there was no registry until now nobody holds a lease.
-INSERT INTO cache_life (settled) VALUES (pg_postmaster_start_time());
+INSERT INTO cache_life DEFAULT VALUES;
+UPDATE cache_life AS life SET settled = concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()),
+    extract(epoch FROM pg_postmaster_start_time()), life.tableoid, life.life);
 
 -- Logs one change, and notes it for the transaction itself: if that read the log, serializable transactions would fail because of each other.
--- After very many only that everything changed is logged, once.
+-- After very many only that everything changed is logged, once. The note begins with the number of the transaction: what a session has set itself,
+-- or another transaction of it, is none.
 -- +goose StatementBegin
 CREATE FUNCTION cache_note(kind integer, a bigint, b bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    whose text := pg_current_xact_id() || ':';
     noted text := coalesce(current_setting('propusk.changed', true), '');
     logs  text := kind || ' ' || a || ' ' || b || ';';
 BEGIN
-    IF noted = '5 0 0;' THEN
+    IF noted = whose || '5 0 0;' THEN
         RETURN;
+    END IF;
+    IF NOT starts_with(noted, whose) THEN
+        noted := whose;
     END IF;
     IF kind = 5 OR length(noted) > 16000 THEN
         INSERT INTO cache_change (kind) VALUES (5);
-        PERFORM set_config('propusk.changed', '5 0 0;', true);
+        PERFORM set_config('propusk.changed', whose || '5 0 0;', true);
         RETURN;
     END IF;
     INSERT INTO cache_change (kind, a, b) VALUES (kind, a, b);
@@ -130,7 +137,7 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION cache_log_added_members() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF current_setting('propusk.quiet', true) = 'on' THEN -- it is logged already that all members of a community change
+    IF current_setting('propusk.quiet', true) = pg_current_xact_id()::text THEN -- it is logged already that all members of a community change
         NULL;
     ELSIF (SELECT count(*) FROM (SELECT FROM added LIMIT 501) AS several) > 500 THEN
         PERFORM cache_note(3, community_id, 0) FROM (SELECT DISTINCT community_id FROM added) AS whose;
@@ -144,7 +151,7 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION cache_log_removed_members() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF current_setting('propusk.quiet', true) = 'on' THEN -- it is logged already that all members of a community change
+    IF current_setting('propusk.quiet', true) = pg_current_xact_id()::text THEN -- it is logged already that all members of a community change
         NULL;
     ELSIF (SELECT count(*) FROM (SELECT FROM removed LIMIT 501) AS several) > 500 THEN
         PERFORM cache_note(3, community_id, 0) FROM (SELECT DISTINCT community_id FROM removed) AS whose;
@@ -159,7 +166,7 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION cache_log_changed_members() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    IF current_setting('propusk.quiet', true) = 'on' THEN -- it is logged already that all members of a community change
+    IF current_setting('propusk.quiet', true) = pg_current_xact_id()::text THEN -- it is logged already that all members of a community change
         NULL;
     ELSIF (SELECT count(*) FROM (SELECT FROM added LIMIT 501) AS several) > 500 THEN
         PERFORM cache_note(3, community_id, 0)
@@ -167,6 +174,20 @@ BEGIN
     ELSE
         PERFORM cache_note(2, community_id, author_id)
             FROM (SELECT community_id, author_id FROM added UNION SELECT community_id, author_id FROM removed ORDER BY 1, 2) AS who;
+    END IF;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+-- A subscription to another server makes changes row by row, and no statements. The triggers of statements are not for it, and these only.
+-- +goose StatementBegin
+CREATE FUNCTION cache_log_replicated_member() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF tg_op <> 'INSERT' THEN
+        PERFORM cache_note(2, old.community_id, old.author_id);
+    END IF;
+    IF tg_op <> 'DELETE' THEN
+        PERFORM cache_note(2, new.community_id, new.author_id);
     END IF;
     RETURN NULL;
 END $$;
@@ -199,6 +220,8 @@ CREATE TRIGGER community_author_change_updated AFTER UPDATE ON community_author 
 FOR EACH STATEMENT EXECUTE FUNCTION cache_log_changed_members();
 CREATE TRIGGER community_author_change_deleted AFTER DELETE ON community_author REFERENCING OLD TABLE AS removed
 FOR EACH STATEMENT EXECUTE FUNCTION cache_log_removed_members();
+CREATE TRIGGER community_author_change_replicated AFTER INSERT OR UPDATE OR DELETE ON community_author
+FOR EACH ROW EXECUTE FUNCTION cache_log_replicated_member();
 
 -- Whoever may write a table may have it logged, and the names in these functions are those of this schema, whatever that role has made of its
 -- own. A replica's role logs as well. What TRUNCATE removes nobody lists, that of the log itself included.
@@ -213,10 +236,11 @@ BEGIN
         EXECUTE format('CREATE TRIGGER %I AFTER TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION cache_log_everything()',
             target || '_change_truncated', target);
     END LOOP;
-    FOR found IN SELECT tgrelid::regclass AS target, tgname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-        WHERE pronamespace = here AND starts_with(proname, 'cache_log_')
+    FOR found IN SELECT tgrelid::regclass AS target, tgname, proname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE pronamespace = here AND starts_with(proname, 'cache_log_') AND NOT proname LIKE '%\_members'
     LOOP
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', found.target, found.tgname);
+        EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', found.target,
+            CASE found.proname WHEN 'cache_log_replicated_member' THEN 'REPLICA' ELSE 'ALWAYS' END, found.tgname);
     END LOOP;
     FOR found IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = here AND starts_with(proname, 'cache_log_') LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', found.name, current_schema());
