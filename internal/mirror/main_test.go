@@ -20,8 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The client of a Cluster that was closed may sleep for a second before it sees that.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	// The client of a Cluster that was closed may sleep for a second, or five, before it sees that.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // book is what SQL would say.
