@@ -13,7 +13,7 @@ import (
 )
 
 // ballastSize is in bytes.
-const ballastSize = 32 << 20
+const ballastSize = 8 << 20
 
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
