@@ -57,7 +57,7 @@ func askReady(ctx context.Context, url string) error {
 	}
 	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("no server answers there: is it running, and was it told to listen on what --listen (%s) says? %w", config.Env("listen"), err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

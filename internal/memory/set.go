@@ -41,23 +41,21 @@ func (s *set[K, V]) put(way int, tag uint64, k *kept[K, V]) (before *kept[K, V])
 	return before
 }
 
-// full reports whether there is a value in every way.
-func (s *set[K, V]) full() bool {
+// free is a way without a value, if there is one.
+func (s *set[K, V]) free() (way int, ok bool) {
 	for way := range s.ways {
 		if s.ways[way].Load() == nil {
-			return false
+			return way, true
 		}
 	}
-	return true
+	return 0, false
 }
 
-// room is a way for a new value: an empty one if there is any, or that of a value which has changed or which nobody has asked for since such a
+// room is a way for a new value: a free one if there is any, or that of a value which has changed or which nobody has asked for since such a
 // one was last looked for. The search begins at first.
 func (s *set[K, V]) room(m *Memory, first int) int {
-	for way := range s.ways {
-		if s.ways[way].Load() == nil {
-			return way
-		}
+	if way, ok := s.free(); ok {
+		return way
 	}
 	for turn := range ways {
 		way := (first + turn) % ways

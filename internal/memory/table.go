@@ -173,7 +173,7 @@ func (t *Table[K, V]) keep(hash uint64, k *kept[K, V]) {
 	s := st.set(hash)
 	before, way := s.find(tag(hash), k.key)
 	if before == nil {
-		for s.full() && st.n > len(*st.sets.Load()) {
+		for _, free := s.free(); !free && st.n > len(*st.sets.Load()); _, free = s.free() {
 			st.grow(t)
 			s = st.set(hash)
 		}
