@@ -230,6 +230,15 @@ func (l *link) below(fn func(*pgx.Conn) error) error {
 	return l.Raw(func(conn any) error { return fn(conn.(*stdlib.Conn).Conn()) })
 }
 
+// idle reports whether the server has said that no transaction is open.
+func (l *link) idle() (idle bool) {
+	_ = l.below(func(conn *pgx.Conn) error {
+		idle = conn.PgConn().TxStatus() == 'I'
+		return nil
+	})
+	return idle
+}
+
 func (l *link) broken() bool {
 	return l.below(func(conn *pgx.Conn) error {
 		if conn.IsClosed() {
@@ -287,9 +296,10 @@ func (l *link) commit(ctx context.Context) error {
 	return outcomeUnknown(err)
 }
 
-// rollback ends the transaction without a trace. A connection that fails to is closed, which does it too.
+// rollback ends the transaction without a trace. A connection that fails to is closed, which does it too. After a COMMIT that failed there is none,
+// and asking for its end would leave a warning in the server's log.
 func (l *link) rollback() {
-	if l.unfit {
+	if l.unfit || l.idle() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
