@@ -225,6 +225,31 @@ func TestAPassTellsWhoAndWhat(t *testing.T) {
 	}
 }
 
+// TestAVariableThatWasNotSetIsNotTheCaller: a service that asks about a guest, whose user_id it does not have, is not answered about itself; nor is
+// it somebody's own when nobody is named, nor in the default community when none is.
+func TestAVariableThatWasNotSetIsNotTheCaller(t *testing.T) {
+	t.Parallel()
+	v := settle(t, func(c *config.Config) { c.DefaultCommunity = 1 })
+	for _, unset := range []any{nil, ""} {
+		for _, field := range []string{"user_id", "owner_id"} {
+			q := map[string]any{"permission": "shout:read", "community_id": v.id, field: unset}
+			for path, body := range map[string]any{
+				"/api/check": q, "/api/check/explain": q, "/api/check/batch": map[string]any{"checks": []any{q}},
+			} {
+				got := v.Call("POST", path, v.root, body)
+				if got.Status != http.StatusUnprocessableEntity || !strings.Contains(got.Raw, field) {
+					t.Errorf("%s with %s %v: %d %s", path, field, unset, got.Status, got.Raw)
+				}
+			}
+		}
+	}
+	for _, unset := range []any{nil, 0} {
+		if got := v.ask(v.reader.Token, map[string]any{"permission": "shout:read", "community_id": unset}); got != "false not_member" {
+			t.Errorf("in no community (%v): %s", unset, got)
+		}
+	}
+}
+
 func TestADefaultCommunity(t *testing.T) {
 	t.Parallel()
 	v := settle(t, func(c *config.Config) { c.DefaultCommunity = 1 })
