@@ -373,3 +373,29 @@ func TestABulkBodyIsBounded(t *testing.T) {
 		t.Errorf("64 MiB and more: %d %s", got.Status, got.Raw)
 	}
 }
+
+// TestABulkIsCalledJSON: what no other call takes, this one does not take either.
+func TestABulkIsCalledJSON(t *testing.T) {
+	t.Parallel()
+	v := settle(t)
+	for contentType, want := range map[string]int{
+		"": 200, "application/json": 200, "Application/JSON; charset=utf-8": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415,
+	} {
+		for path, body := range map[string]string{"/members/bulk": `{"mode":"add","members":[]}`, "/policy/apply": `{"dry_run":true}`} {
+			request, err := http.NewRequest("POST", v.URL+v.path(path), strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+v.founder.Token)
+			request.Header.Set("Content-Type", contentType)
+			got, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.StatusCode != want {
+				t.Errorf("%s as %q: %d, want %d", path, contentType, got.StatusCode, want)
+			}
+			_ = got.Body.Close()
+		}
+	}
+}
