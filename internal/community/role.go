@@ -288,7 +288,7 @@ func (s *Service) resolve(bad *field.Faults, row *store.RoleRow, list []string) 
 		for _, one := range unjoin(err) {
 			at := "permissions"
 			if located, ok := one.(*rbac.PolicyError); ok {
-				at = located.Path
+				at, one = located.Path, located.Err
 			}
 			bad.Add(at, one)
 		}

@@ -356,3 +356,13 @@ func TestNoDefaultRolesAreToldToo(t *testing.T) {
 		t.Errorf("to a stranger: %s", got.Raw)
 	}
 }
+
+// TestAFaultInARoleIsLocatedOnce: where it is, and beside it what is wrong.
+func TestAFaultInARoleIsLocatedOnce(t *testing.T) {
+	t.Parallel()
+	v := settle(t)
+	got := v.Call("POST", v.path("/roles"), v.founder.Token, map[string]any{"id": "x", "name": "X", "permissions": []string{"shout:read", "shout:fly"}})
+	if !strings.Contains(got.Raw, `{"location":"body.permissions[1]","message":"shout:fly is not in the catalogue"}`) {
+		t.Error(got.Raw)
+	}
+}
