@@ -243,6 +243,11 @@ func TestAVariableThatWasNotSetIsNotTheCaller(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{v.path("/permissions?user_id="), v.path("/permissions?user_id"), "/api/pass?community_id="} {
+		if got := v.Call("GET", path, v.founder.Token, nil); got.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %s", path, got.Status, got.Raw)
+		}
+	}
 	for _, unset := range []any{nil, 0} {
 		if got := v.ask(v.reader.Token, map[string]any{"permission": "shout:read", "community_id": unset}); got != "false not_member" {
 			t.Errorf("in no community (%v): %s", unset, got)
