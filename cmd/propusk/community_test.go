@@ -311,6 +311,22 @@ func TestPolicyApplyKeepsRolesOfTheCommunitysOwn(t *testing.T) {
 	c.says("policy apply --all"+withCurator(t), "  kept, of the community's own: greeter\n", "greeter, curator; given on joining")
 }
 
+// A role that the community only renamed returns to the policy too, and a dry run says so before.
+func TestPolicyApplyTellsOfEditedRoles(t *testing.T) {
+	t.Parallel()
+	s := apptest.Start(t)
+	c := terminal{t, s.Config.Database}
+	c.says("community create Owls --admin " + apptest.AdminEmail)
+	renamed := s.Call(http.MethodPatch, "/api/communities/1/roles/reader", s.Admin(), map[string]any{"name": "Fledgling"})
+	if renamed.Status != http.StatusOK {
+		t.Fatal(renamed.Raw)
+	}
+	const edited = "  edited by the community, as in the policy again: reader\n"
+	c.says("policy apply --all --dry-run", "owls (1)\n", edited, "1 to change, 0 with this policy already")
+	c.says("policy apply --community owls", edited)
+	c.says("policy apply --all", "0 changed, 1 with this policy already")
+}
+
 // The operator's changes hold for the next request to a server on the same database, and the audit knows who made them.
 func TestARunningServerSeesTheCommandLineAtOnce(t *testing.T) {
 	t.Parallel()

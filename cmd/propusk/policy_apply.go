@@ -142,7 +142,7 @@ func (p *application) apply(ctx context.Context, id int64) (community.PolicyChan
 		return change, nil
 	case err != nil:
 		return change, fmt.Errorf("community %d: %w", id, err)
-	case len(change.Roles) == 0:
+	case len(change.Roles)+len(change.Reverted) == 0:
 		p.same++
 		return change, nil
 	}
@@ -202,6 +202,9 @@ func (p *application) print(change community.PolicyChange) {
 	}
 	if len(change.Kept) > 0 {
 		fmt.Fprintf(p.out, "  kept, of the community's own: %s\n", strings.Join(change.Kept, ", "))
+	}
+	if len(change.Reverted) > 0 {
+		fmt.Fprintf(p.out, "  edited by the community, as in the policy again: %s\n", strings.Join(change.Reverted, ", "))
 	}
 	if change.Applied && change.Stripped > 0 {
 		fmt.Fprintf(p.out, "  %s lost a role\n", members(change.Stripped))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,7 +18,7 @@ func newRoot() *cobra.Command {
 		Use:   "propusk",
 		Short: "Who is this, and may they do that, here?",
 		Long: `Propusk answers two questions for community platforms: who is this, and may they do that, here?
-It keeps accounts, sessions and roles, in one program over one SQLite file.
+It keeps accounts, sessions and roles, in one program over one SQLite file, or over PostgreSQL.
 
 Start it with
 
@@ -30,6 +32,7 @@ and open the address it prints. Every flag of every command has a twin in the en
 	root.AddCommand(serveCommand(), readyCommand(), demoCommand(), genCommand(), benchCommand(), adminCommand(), userCommand(), communityCommand(), checkCommand(), policyCommand(), keysCommand(),
 		importCommand(), exportCommand(), backupCommand(), restoreCommand(), migrateCommand(), versionCommand())
 	everyFlag(root, func(f *pflag.Flag) { f.Usage += " [$" + config.Env(f.Name) + "]" })
+	teachArgs(root)
 	return root
 }
 
@@ -38,6 +41,24 @@ func everyFlag(cmd *cobra.Command, visit func(*pflag.Flag)) {
 	cmd.Flags().VisitAll(visit)
 	for _, sub := range cmd.Commands() {
 		everyFlag(sub, visit)
+	}
+}
+
+// teachArgs lets each command below cmd say what to write when its arguments are too few or too many.
+func teachArgs(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		teachArgs(sub)
+	}
+	if cmd.HasSubCommands() {
+		return
+	}
+	fits := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if fits(cmd, args) == nil {
+			return nil
+		}
+		_, named, _ := strings.Cut(cmd.Use, " ")
+		return fmt.Errorf("write %s; %s --help says more", strings.TrimSpace(cmd.CommandPath()+" "+named), cmd.CommandPath())
 	}
 }
 

@@ -49,6 +49,24 @@ func TestEveryCommandTeaches(t *testing.T) {
 	})
 }
 
+// Whoever names too much, or too little, is told what to write.
+func TestEveryCommandSaysWhatItTakes(t *testing.T) {
+	t.Parallel()
+	everyCommand(newRoot(), func(cmd *cobra.Command) {
+		if cmd.HasSubCommands() {
+			return
+		}
+		args := append(strings.Fields(cmd.CommandPath())[1:], strings.Fields("one two three four five")...)
+		if _, err := run(t, "", args...); err == nil || !strings.HasPrefix(err.Error(), "write "+cmd.CommandPath()) {
+			t.Errorf("%v: %v", args, err)
+		}
+	})
+	const want = "write propusk community grant COMMUNITY USER ROLE; propusk community grant --help says more"
+	if _, err := run(t, "", "community", "grant", "owls", "anna@example.org"); err == nil || err.Error() != want {
+		t.Errorf("too few: %v", err)
+	}
+}
+
 func TestGroupsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"srve"}, {"user", "lst"}, {"policy", "chek"}, {"user", "block"}, {"version", "now"}} {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
-	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/rbac"
 )
@@ -201,7 +200,9 @@ func (s *Service) carryOut(tx store.Tx, me propusk.Pass, plan applying, strip bo
 		return err
 	}
 	c.AvailableRoles, c.DefaultRoles = change.Settings.AvailableRoles, change.Settings.DefaultRoles
-	return s.save(tx, me, &c, "policy.apply", audit.Fields{}, audit.Fields{"changed_roles": rolesOf(change.Roles), "stripped": change.Stripped})
+	after := settingsOf(c)
+	after["changed_roles"], after["reverted_roles"], after["stripped"] = rolesOf(change.Roles), noNil(change.Reverted), change.Stripped
+	return s.save(tx, me, &c, "policy.apply", settingsOf(me.Community), after)
 }
 
 func rolesOf(changes []RoleChange) []string {

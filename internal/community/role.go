@@ -72,12 +72,18 @@ func (s *Service) SetRoleSettings(ctx context.Context, caller propusk.Pass, id i
 		if err != nil {
 			return err
 		}
-		before := audit.Fields{"available_roles": noNil(is.AvailableRoles), "default_roles": noNil(is.DefaultRoles)}
-		after := audit.Fields{"available_roles": noNil(to.AvailableRoles), "default_roles": noNil(to.DefaultRoles), "stripped": stripped}
+		before := settingsOf(is)
 		is.AvailableRoles, is.DefaultRoles = to.AvailableRoles, to.DefaultRoles
+		after := settingsOf(is)
+		after["stripped"] = stripped
 		return s.save(tx, me, &is, "community.role_settings", before, after)
 	})
 	return to, err
+}
+
+// settingsOf is what the audit tells of both lists.
+func settingsOf(c propusk.Community) audit.Fields {
+	return audit.Fields{"available_roles": noNil(c.AvailableRoles), "default_roles": noNil(c.DefaultRoles)}
 }
 
 // check says what is wrong with settings: defaults are available, admin is always available and never a default.
@@ -288,7 +294,7 @@ func (s *Service) resolve(bad *field.Faults, row *store.RoleRow, list []string) 
 		for _, one := range unjoin(err) {
 			at := "permissions"
 			if located, ok := one.(*rbac.PolicyError); ok {
-				at = located.Path
+				at, one = located.Path, located.Err
 			}
 			bad.Add(at, one)
 		}

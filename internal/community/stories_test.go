@@ -346,6 +346,11 @@ func TestAPolicyThatLosesARole(t *testing.T) {
 	roles, err := next.Communities.Roles(w.ctx(), anna, id)
 	next.must(err)
 	same(t, "own role, without what there is no more", roles[len(roles)-1].Permissions, []string{"community:read"})
+	events, _, err := next.Audit.List(w.ctx(), w.Operator(), store.AuditFilter{Action: "policy.apply", Limit: 10})
+	next.must(err)
+	if len(events) != 1 || !strings.Contains(events[0].Before, `"default_roles":["reader"]`) || !strings.Contains(events[0].After, `"default_roles":[]`) {
+		t.Errorf("the audit of the lists: %+v", events)
+	}
 }
 
 func TestABulkIsAllOrNothing(t *testing.T) {

@@ -69,7 +69,7 @@ func (d *Door) around(routes http.Handler) http.Handler {
 	})
 }
 
-// readable refuses query parameters that are no text. Databases differ in what they make of a NUL; we do not let it come to that.
+// readable refuses query parameters that are no text, or no id where one belongs. Databases differ in what they make of a NUL; we do not let it come to that.
 func (d *Door) readable(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.RawQuery == "" {
 		return true
@@ -82,6 +82,10 @@ func (d *Door) readable(w http.ResponseWriter, r *http.Request) bool {
 	for name, values := range r.URL.Query() {
 		if len(values) > 1 {
 			refuseQuery(w, r, "query."+name, "must be given once")
+			return false
+		}
+		if strings.HasSuffix(name, "_id") && values[0] == "" { // a variable that was not set, which is not the caller's id
+			refuseQuery(w, r, "query."+name, "must be left out or name one")
 			return false
 		}
 	}

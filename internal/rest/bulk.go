@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -137,6 +138,9 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigne
 	if err := d.Communities.MayBulk(r.Context(), passOf(r.Context()), id); err != nil {
 		return nil, err
 	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return nil, notJSON()
+	}
 	done, err := d.bulks.enter()
 	if err != nil {
 		return nil, err
@@ -147,6 +151,17 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigne
 		return nil, err
 	}
 	return d.Communities.Bulk(r.Context(), passOf(r.Context()), id, mode, rows)
+}
+
+// isJSON reports whether a body is called JSON, or nothing at all, as huma takes others.
+func isJSON(contentType string) bool {
+	mediaType, _, _ := mime.ParseMediaType(contentType)
+	return contentType == "" || mediaType == "application/json"
+}
+
+func notJSON() error {
+	const status = http.StatusUnsupportedMediaType
+	return &Problem{Status: status, Code: codeOf(status), Detail: detailOf(status, ""), Errors: []ProblemField{fieldOf(status, nil)}}
 }
 
 // readBulk reads the rows one by one, as strictly as every other body is read.

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
@@ -16,18 +18,40 @@ import (
 // Question asks whether somebody may do something.
 type Question struct {
 	Permission  string `json:"permission" maxLength:"1000" doc:"A concrete permission" example:"shout:update"`
-	CommunityID *int64 `json:"community_id,omitempty" doc:"Where; the server's default community, if it has one, when left out. Not for permissions of the platform"`
-	UserID      string `json:"user_id,omitempty" maxLength:"36" doc:"Whom it is about, a user_id; the caller when left out. Others need access:check"`
-	OwnerID     string `json:"owner_id,omitempty" maxLength:"36" doc:"Whose object it is, a user_id"`
+	CommunityID place  `json:"community_id,omitempty" doc:"Where; the server's default community, if it has one, when left out. Not for permissions of the platform"`
+	UserID      person `json:"user_id,omitempty" maxLength:"36" doc:"Whom it is about, a user_id; the caller when left out. Others need access:check"`
+	OwnerID     person `json:"owner_id,omitempty" maxLength:"36" doc:"Whose object it is, a user_id"`
 }
 
 func (q Question) question() propusk.Question {
-	asked := propusk.Question{Permission: q.Permission, UserID: q.UserID, OwnerID: q.OwnerID}
-	if q.CommunityID != nil {
-		// A client whose variable was not set means no community at all, and not the default one.
-		asked.CommunityID = cmp.Or(*q.CommunityID, -1)
-	}
-	return asked
+	return propusk.Question{Permission: q.Permission, CommunityID: int64(q.CommunityID), UserID: string(q.UserID), OwnerID: string(q.OwnerID)}
+}
+
+// What a program sends whose variable was not set is null, "" or 0. Taken for left out, it would be answered about another: a service that asks about
+// a guest about itself, who may do more.
+const (
+	noPlace  place  = -1
+	nobodyID person = "nobody"
+)
+
+// place is the id of a community that was sent, and noPlace when none was written there.
+type place int64
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *place) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	err := json.UnmarshalDecode(in, (*int64)(p))
+	*p = cmp.Or(*p, noPlace)
+	return err
+}
+
+// person is a user_id that was sent, and nobodyID, which is refused like every other that is malformed, when none was written there.
+type person string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *person) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	err := json.UnmarshalDecode(in, (*string)(p))
+	*p = cmp.Or(*p, nobodyID)
+	return err
 }
 
 // Decision answers a question.

@@ -225,6 +225,36 @@ func TestAPassTellsWhoAndWhat(t *testing.T) {
 	}
 }
 
+// TestAVariableThatWasNotSetIsNotTheCaller: a service that asks about a guest, whose user_id it does not have, is not answered about itself; nor is
+// it somebody's own when nobody is named, nor in the default community when none is.
+func TestAVariableThatWasNotSetIsNotTheCaller(t *testing.T) {
+	t.Parallel()
+	v := settle(t, func(c *config.Config) { c.DefaultCommunity = 1 })
+	for _, unset := range []any{nil, ""} {
+		for _, field := range []string{"user_id", "owner_id"} {
+			q := map[string]any{"permission": "shout:read", "community_id": v.id, field: unset}
+			for path, body := range map[string]any{
+				"/api/check": q, "/api/check/explain": q, "/api/check/batch": map[string]any{"checks": []any{q}},
+			} {
+				got := v.Call("POST", path, v.root, body)
+				if got.Status != http.StatusUnprocessableEntity || !strings.Contains(got.Raw, field) {
+					t.Errorf("%s with %s %v: %d %s", path, field, unset, got.Status, got.Raw)
+				}
+			}
+		}
+	}
+	for _, path := range []string{v.path("/permissions?user_id="), v.path("/permissions?user_id"), "/api/pass?community_id="} {
+		if got := v.Call("GET", path, v.founder.Token, nil); got.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %s", path, got.Status, got.Raw)
+		}
+	}
+	for _, unset := range []any{nil, 0} {
+		if got := v.ask(v.reader.Token, map[string]any{"permission": "shout:read", "community_id": unset}); got != "false not_member" {
+			t.Errorf("in no community (%v): %s", unset, got)
+		}
+	}
+}
+
 func TestADefaultCommunity(t *testing.T) {
 	t.Parallel()
 	v := settle(t, func(c *config.Config) { c.DefaultCommunity = 1 })
@@ -346,5 +376,31 @@ func TestABulkBodyIsBounded(t *testing.T) {
 	got = v.Call("POST", v.path("/members/bulk"), v.founder.Token, `{"mode":"add","members":[`+strings.Repeat(" ", 64<<20)+`]}`)
 	if got.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("64 MiB and more: %d %s", got.Status, got.Raw)
+	}
+}
+
+// TestABulkIsCalledJSON: what no other call takes, this one does not take either.
+func TestABulkIsCalledJSON(t *testing.T) {
+	t.Parallel()
+	v := settle(t)
+	for contentType, want := range map[string]int{
+		"": 200, "application/json": 200, "Application/JSON; charset=utf-8": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415,
+	} {
+		for path, body := range map[string]string{"/members/bulk": `{"mode":"add","members":[]}`, "/policy/apply": `{"dry_run":true}`} {
+			request, err := http.NewRequest("POST", v.URL+v.path(path), strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+v.founder.Token)
+			request.Header.Set("Content-Type", contentType)
+			got, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.StatusCode != want {
+				t.Errorf("%s as %q: %d, want %d", path, contentType, got.StatusCode, want)
+			}
+			_ = got.Body.Close()
+		}
 	}
 }

@@ -23,8 +23,8 @@ type Community struct {
 	IsMember       bool      `json:"is_member" doc:"Is the caller a member?"`
 	IsFollower     *bool     `json:"is_follower" doc:"Does the caller follow it? null in lists, which do not tell"`
 	Roles          []string  `json:"roles" doc:"The caller's roles there"`
-	AvailableRoles []string  `json:"available_roles,omitempty" doc:"Roles that can be given; told to members only"`
-	DefaultRoles   []string  `json:"default_roles,omitempty" doc:"Roles that are given on joining; told to members only"`
+	AvailableRoles []string  `json:"available_roles,omitzero" doc:"Roles that can be given; told to members only"`
+	DefaultRoles   []string  `json:"default_roles,omitzero" doc:"Roles that are given on joining, none perhaps; told to members only"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
 }
@@ -36,7 +36,7 @@ func toCommunity(p community.Profile) Community {
 		UpdatedAt: p.UpdatedAt.UTC(),
 	}
 	if p.Settled {
-		c.AvailableRoles, c.DefaultRoles = p.AvailableRoles, p.DefaultRoles
+		c.AvailableRoles, c.DefaultRoles = list(p.AvailableRoles), list(p.DefaultRoles)
 	}
 	return c
 }

@@ -343,3 +343,26 @@ func TestNoEndpointIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDefaultRolesAreToldToo: to members "none" is an answer, and to others there is none.
+func TestNoDefaultRolesAreToldToo(t *testing.T) {
+	t.Parallel()
+	v := settle(t)
+	v.ok("PUT", v.path("/role-settings"), v.founder.Token, map[string]any{"available_roles": []string{"reader", "author", "editor", "admin"}, "default_roles": []string{}})
+	if got := v.ok("GET", v.path(""), v.founder.Token, nil); !strings.Contains(got.Raw, `"default_roles":[]`) {
+		t.Errorf("to a member: %s", got.Raw)
+	}
+	if got := v.ok("GET", v.path(""), v.stranger.Token, nil); strings.Contains(got.Raw, "_roles") {
+		t.Errorf("to a stranger: %s", got.Raw)
+	}
+}
+
+// TestAFaultInARoleIsLocatedOnce: where it is, and beside it what is wrong.
+func TestAFaultInARoleIsLocatedOnce(t *testing.T) {
+	t.Parallel()
+	v := settle(t)
+	got := v.Call("POST", v.path("/roles"), v.founder.Token, map[string]any{"id": "x", "name": "X", "permissions": []string{"shout:read", "shout:fly"}})
+	if !strings.Contains(got.Raw, `{"location":"body.permissions[1]","message":"shout:fly is not in the catalogue"}`) {
+		t.Error(got.Raw)
+	}
+}
