@@ -28,6 +28,7 @@ var everySearch = []search{
 	{defines: "-DN=1 -DW=1 -DR=1", deep: true},
 	{defines: "-DN=1 -DW=1 -DR=1 -DINSIDE", deep: true},
 	{defines: "-DN=1 -DW=1 -DR=1 -DFAILOVER", deep: true},
+	{defines: "-DN=1 -DW=2 -DR=1 -DHOLD=1 -DNO_SWEEPER -DNO_JOINS", deep: true},
 	{defines: "-DN=1 -DW=1 -DR=1 -DHOLD=1 -DNO_SWEEPER -DINSIDE -DAGAIN", deep: true},
 	{defines: "-DN=1 -DW=1 -DR=1 -DHOLD=1 -DNO_SWEEPER -DAGAIN", deep: true},
 	{defines: "-DN=1 -DW=1 -DR=1 -DHOLD=1 -DNO_SWEEPER -DMIXED", deep: true},
