@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/guard"
@@ -367,7 +368,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 	w := httptest.NewRecorder()
-	guard.WriteProblem(w, nil, &propusk.Error{Kind: propusk.RateLimited, Code: "slow_down", RetryAfter: 2e9})
+	guard.WriteProblem(w, nil, &propusk.Error{Kind: propusk.RateLimited, Code: "slow_down", RetryAfter: 1200 * time.Millisecond})
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" || w.Header().Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
