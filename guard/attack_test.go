@@ -159,3 +159,13 @@ func TestOwnLooksWhereThePathSays(t *testing.T) {
 		t.Errorf("%d %s, asked %d times", got.Code, got.Body, s.asked)
 	}
 }
+
+// TestTheRolesOfAHandlerAreItsOwn: what one handler makes of the list is not what the next rule looks at.
+func TestTheRolesOfAHandlerAreItsOwn(t *testing.T) {
+	t.Parallel()
+	ctx := guard.WithPass(t.Context(), newRegister(t).pass("reader+author", 1))
+	guard.RolesFrom(ctx)[0] = "admin"
+	if guard.AdminOnly().Check(ctx) == nil {
+		t.Error("a reader has become an admin")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,7 +223,7 @@ func WithPass(ctx context.Context, pass propusk.Pass) context.Context {
 }
 
 // PassFrom is who asks, in the community of [In], or else the one that path, header or default name. An error means that nobody is known to
-// ask, and that nothing is allowed.
+// ask, and that nothing is allowed. The lists in the Pass are what the rules of this request look at: leave them as they are.
 //
 // The path is known behind a rule, and behind an http.ServeMux that Middleware or a rule hands the request to. If something between makes a
 // copy of the request, as http.StripPrefix does, put a rule before the handler, or say by In where it acts: else it acts where the header says.
@@ -289,12 +290,13 @@ func (v *visit) knows(h *held) bool {
 }
 
 // RolesFrom is get_user_roles_from_context of the seed: the roles of who asks, in the community of the request; none when nobody is known.
+// The list is the caller's to change.
 func RolesFrom(ctx context.Context) []string {
 	h, err := heldIn(ctx)
 	if err != nil || h.err != nil {
 		return nil
 	}
-	return h.pass.Local.Roles
+	return slices.Clone(h.pass.Local.Roles)
 }
 
 // heldIn is the pass where ctx is: where In says, else where the request names a community now.
