@@ -52,11 +52,15 @@ func OnRefusal(write func(http.ResponseWriter, *http.Request, error)) Option {
 	return func(g *Guard) { g.refuse = write }
 }
 
-// New makes a Guard that asks inspector, which package embedded or client has.
+// New makes a Guard that asks inspector, which package embedded or client has. It panics when that, or what an option gives, is nil: that is a
+// mistake in the program.
 func New(inspector propusk.Inspector, options ...Option) *Guard {
 	g := &Guard{inspector: inspector, community: Community, refuse: WriteProblem}
 	for _, option := range options {
 		option(g)
+	}
+	if g.inspector == nil || g.community == nil || g.refuse == nil {
+		panic("guard: New needs an inspector, and functions that are not nil")
 	}
 	return g
 }
