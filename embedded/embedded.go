@@ -100,7 +100,8 @@ func (p *Propusk) Close() error { return p.close() }
 // to strict ones.
 func (p *Propusk) Handler() http.Handler { return p.handler }
 
-// Inspect implements propusk.Inspector. Unauthenticated: invalid_token, token_expired, session_ended.
+// Inspect implements propusk.Inspector. The lists in the Pass are the caller's own. Unauthenticated: invalid_token, token_expired,
+// session_ended.
 func (p *Propusk) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
 	pass, err := p.access.InspectIn(ctx, bearer, communityID)
 	if err != nil {
