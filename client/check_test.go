@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,6 +211,31 @@ func TestALoneCheckWaitsForNobody(t *testing.T) {
 	}
 	if w.count(batchCall) != 3 {
 		t.Errorf("%d calls for 3 questions: something was remembered", w.count(batchCall))
+	}
+}
+
+// TestConnectionsAreKept: questions one after the other, of whatever sort and with whatever answer, go over one connection.
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int64
+	s := httptest.NewUnstartedServer(says(http.StatusForbidden, "application/problem+json", `{"code":"x","detail":"y"}`))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	c := dial(t, s.URL, "token")
+	for range 20 {
+		_, checked := c.Check(t.Context(), propusk.Question{Permission: "shout:read", CommunityID: 1})
+		_, inspected := c.Inspect(t.Context(), "other", 1)
+		if checked == nil || inspected == nil {
+			t.Fatal("a refusal was lost")
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
 

@@ -100,9 +100,35 @@ func (p *Propusk) Close() error { return p.close() }
 // to strict ones.
 func (p *Propusk) Handler() http.Handler { return p.handler }
 
-// Inspect implements propusk.Inspector. Unauthenticated: invalid_token, token_expired, session_ended.
+// Inspect implements propusk.Inspector. The lists in the Pass are the caller's own. Unauthenticated: invalid_token, token_expired,
+// session_ended.
 func (p *Propusk) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
-	return p.access.InspectIn(ctx, bearer, communityID)
+	pass, err := p.access.InspectIn(ctx, bearer, communityID)
+	if err != nil {
+		return propusk.Pass{}, err
+	}
+	unshare(&pass)
+	return pass, nil
+}
+
+// unshare gives a pass lists of its own. Those that are remembered belong to all who hold the same roles: a handler that sorts or shortens
+// the roles of its caller would do it to everybody.
+func unshare(pass *propusk.Pass) {
+	lists := [...]*[]string{
+		&pass.Platform.Roles, &pass.Local.Roles, &pass.Ranks, &pass.Community.AvailableRoles, &pass.Community.DefaultRoles,
+	}
+	n := 0
+	for _, list := range lists {
+		n += len(*list)
+	}
+	room := make([]string, 0, n) // one allocation for all
+	for _, list := range lists {
+		start := len(room)
+		room = append(room, *list...)
+		if *list != nil {
+			*list = room[start:len(room):len(room)]
+		}
+	}
 }
 
 // May answers one question about whoever shows bearer: the same as Inspect and the May of its Pass, and quicker where no Pass is wanted. The zero

@@ -294,6 +294,55 @@ func TestAPassIsNotKept(t *testing.T) {
 	}
 }
 
+// TestAPassIsItsHoldersOnly: what is remembered is shared by all who have the same roles, and a handler may do with the lists in a Pass what
+// it likes.
+func TestAPassIsItsHoldersOnly(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	anna, _ := person(t, p, "Anna")
+	boris, token := person(t, p, "Boris")
+	clara, other := person(t, p, "Clara")
+	owls := found(t, p, anna, "owls")
+	for _, userID := range []string{boris.UserID, clara.UserID} {
+		if _, err := p.SetRoles(t.Context(), owls.ID, userID, []string{"reader", "author"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inspect := func(bearer string) propusk.Pass {
+		t.Helper()
+		pass, err := p.Inspect(t.Context(), bearer, owls.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pass
+	}
+	lists := func(pass propusk.Pass) [][]string {
+		return [][]string{pass.Platform.Roles, pass.Local.Roles, pass.Ranks, pass.Community.AvailableRoles, pass.Community.DefaultRoles}
+	}
+	before := lists(inspect(other))
+	for range 3 { // the first may not have been remembered yet
+		for _, list := range lists(inspect(token)) {
+			_ = append(list, "admin") // must not reach the next list either
+			for i := range list {
+				list[i] = "admin"
+			}
+		}
+	}
+	for name, bearer := range map[string]string{"the same": token, "another": other} {
+		pass := inspect(bearer)
+		if pass.PlatformAdmin || pass.May(rbac.MustPermission("topic:merge"), rbac.OwnerUnknown).Allowed {
+			t.Errorf("%s has become an admin", name)
+		}
+		decision, err := p.May(t.Context(), bearer, owls.ID, rbac.MustPermission("topic:merge"), rbac.OwnerUnknown)
+		if err != nil || decision.Allowed {
+			t.Errorf("%s: %+v %v", name, decision, err)
+		}
+	}
+	if diff := cmp.Diff(before, lists(inspect(other))); diff != "" {
+		t.Errorf("another's lists (-before +after):\n%s", diff)
+	}
+}
+
 func TestClosedItRefuses(t *testing.T) {
 	t.Parallel()
 	opening, cancel := context.WithCancel(t.Context())

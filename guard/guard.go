@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,21 +52,28 @@ func OnRefusal(write func(http.ResponseWriter, *http.Request, error)) Option {
 	return func(g *Guard) { g.refuse = write }
 }
 
-// New makes a Guard that asks inspector, which package embedded or client has.
+// New makes a Guard that asks inspector, which package embedded or client has. It panics when that, or what an option gives, is nil: that is a
+// mistake in the program.
 func New(inspector propusk.Inspector, options ...Option) *Guard {
 	g := &Guard{inspector: inspector, community: Community, refuse: WriteProblem}
 	for _, option := range options {
 		option(g)
 	}
+	if g.inspector == nil || g.community == nil || g.refuse == nil {
+		panic("guard: New needs an inspector, and functions that are not nil")
+	}
 	return g
 }
 
 // Community is where a request acts: the path value community_id, else the header X-Community-ID, else 0 for the default community. Invalid when it
-// is no number of a community.
+// is no number of a community, and when the header is there more than once: whoever else reads it might take another of them.
 func Community(r *http.Request) (int64, error) {
 	text, field := r.PathValue(PathValue), PathValue
 	if text == "" {
 		text, field = r.Header.Get(canonical), Header
+		if len(r.Header[canonical]) > 1 {
+			return 0, propusk.InvalidField(field, "must be there once")
+		}
 	}
 	if text == "" {
 		return 0, nil
@@ -78,11 +86,17 @@ func Community(r *http.Request) (int64, error) {
 }
 
 // Middleware lets the rules before next know who asks. It refuses nobody by itself, and asks nobody until a rule, or PassFrom, wants to know;
-// then once per request and community.
+// then once per request and community. What a Middleware before it has found out does not count any more: a handler may serve a request of
+// its own making, and of somebody else, in the context of the one that it has got.
 func (g *Guard) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{guard: g, request: r}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		ctx := r.Context()
+		if before, ok := ctx.Value(visitKey{}).(*visit); ok && before.knows(present(ctx)) {
+			ctx = context.WithValue(ctx, passKey{}, nil)
+		}
+		v := &visit{guard: g}
+		v.request = r.WithContext(context.WithValue(ctx, visitKey{}, v))
+		next.ServeHTTP(w, v.request)
 	})
 }
 
@@ -90,7 +104,8 @@ type visitKey struct{}
 
 // visit is one request on its way through the guard.
 type visit struct {
-	guard   *Guard
+	guard *Guard
+	// request is the one that Middleware passes on: a mux behind it writes the path values into it.
 	request *http.Request
 	// fixed says that the visit acts in this community, whatever the request names.
 	fixed     bool
@@ -174,16 +189,48 @@ var errNoGuard = errors.New("guard: the context holds no Pass: wrap the handler 
 // errNotAsked denies where nothing was answered.
 var errNotAsked = errors.New("guard: the inspector gave no answer")
 
+// passKey is the key of a *held that In or WithPass has put into a context, or of the *routed of a rule.
 type passKey struct{}
 
+// routed is the pass of a request that a rule has let through.
+type routed struct {
+	*held
+	request *http.Request
+	// pattern is the route by which request had come then. A mux behind the rule writes another into it, and may name another community.
+	pattern string
+}
+
+// where is the community that the request names now.
+func (p *routed) where(g *Guard) (int64, error) {
+	if p.request.Pattern == p.pattern {
+		return p.community, nil
+	}
+	return g.community(p.request)
+}
+
+// present is the pass that ctx holds, or nil.
+func present(ctx context.Context) *held {
+	switch p := ctx.Value(passKey{}).(type) {
+	case *held:
+		return p
+	case *routed:
+		return p.held
+	}
+	return nil
+}
+
 // WithPass puts a Pass into a context, for functions that are called outside of a request, and for tests. Without Middleware a rule refuses
-// requests that name another community than the Pass is for.
+// requests that name another community than the Pass is for. Behind Middleware the Pass stands in its community, whoever's token the
+// request shows.
 func WithPass(ctx context.Context, pass propusk.Pass) context.Context {
 	return context.WithValue(ctx, passKey{}, &held{pass: pass, community: pass.Community.ID})
 }
 
-// PassFrom is who asks, in the community of [In], or else the one that path, header or default name; the path counts only within a
-// handler behind a rule. An error means that nobody is known to ask, and that nothing is allowed.
+// PassFrom is who asks, in the community of [In], or else the one that path, header or default name. An error means that nobody is known to
+// ask, and that nothing is allowed. The lists in the Pass are what the rules of this request look at: leave them as they are.
+//
+// The path is known behind a rule, and behind an http.ServeMux that Middleware or a rule hands the request to. If something between makes a
+// copy of the request, as http.StripPrefix does, put a rule before the handler, or say by In where it acts: else it acts where the header says.
 func PassFrom(ctx context.Context) (propusk.Pass, error) {
 	h, err := heldIn(ctx)
 	if err != nil {
@@ -200,16 +247,16 @@ func In(ctx context.Context, communityID int64) (context.Context, error) {
 	if communityID < 1 {
 		return ctx, propusk.InvalidField(PathValue, "must be the id of a community")
 	}
-	present, _ := ctx.Value(passKey{}).(*held)
-	if present != nil && present.community == communityID {
-		return ctx, present.err
+	h, put := ctx.Value(passKey{}).(*held)
+	if put && h.community == communityID {
+		return ctx, h.err
 	}
 	v, ok := ctx.Value(visitKey{}).(*visit)
 	switch {
 	case ok:
 		h := v.in(ctx, communityID)
 		return context.WithValue(ctx, passKey{}, h), h.err
-	case present != nil:
+	case put:
 		return ctx, nowhere(&propusk.Pass{Named: true})
 	}
 	return ctx, errNoGuard
@@ -224,44 +271,68 @@ func Anew(ctx context.Context) context.Context {
 		return ctx
 	}
 	again := &visit{guard: v.guard, request: v.request, fixed: v.fixed, community: v.community}
-	h, ok := ctx.Value(passKey{}).(*held)
-	if !ok || !v.knows(h) {
+	h := present(ctx)
+	if !v.knows(h) {
 		return context.WithValue(ctx, visitKey{}, again)
 	}
 	again.fixed, again.community = true, h.community
+	if p, ok := ctx.Value(passKey{}).(*routed); ok {
+		community, err := p.where(v.guard)
+		again.request, again.fixed, again.community = p.request, err == nil, community
+	}
 	return context.WithValue(context.WithValue(ctx, visitKey{}, again), passKey{}, nil)
 }
 
-// knows reports whether h is an answer to this visit, and not a Pass put in by hand.
+// knows reports whether h is an answer to this visit, and not a Pass put in by hand, or none.
 func (v *visit) knows(h *held) bool {
+	if h == nil {
+		return false
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.known(h.community) == h
 }
 
 // RolesFrom is get_user_roles_from_context of the seed: the roles of who asks, in the community of the request; none when nobody is known.
+// The list is the caller's to change.
 func RolesFrom(ctx context.Context) []string {
 	h, err := heldIn(ctx)
 	if err != nil || h.err != nil {
 		return nil
 	}
-	return h.pass.Local.Roles
+	return slices.Clone(h.pass.Local.Roles)
 }
 
+// heldIn is the pass where ctx is: where In says, else where the request names a community now.
 func heldIn(ctx context.Context) (*held, error) {
-	if h, ok := ctx.Value(passKey{}).(*held); ok {
-		return h, nil
-	}
 	v, ok := ctx.Value(visitKey{}).(*visit)
-	if !ok {
-		return nil, errNoGuard
+	switch p := ctx.Value(passKey{}).(type) {
+	case *held:
+		return p, nil
+	case *routed:
+		return v.at(ctx, p)
 	}
-	if v.fixed {
+	switch {
+	case !ok:
+		return nil, errNoGuard
+	case v.fixed:
 		return v.in(ctx, v.community), nil
 	}
 	community, err := v.guard.community(v.request)
 	if err != nil {
 		return nil, err
+	}
+	return v.in(ctx, community), nil
+}
+
+// at is p, unless a mux has found another community in the path since.
+func (v *visit) at(ctx context.Context, p *routed) (*held, error) {
+	community, err := p.where(v.guard)
+	switch {
+	case err != nil:
+		return nil, err
+	case community == p.community:
+		return p.held, nil
 	}
 	return v.in(ctx, community), nil
 }

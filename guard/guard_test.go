@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/guard"
@@ -367,7 +368,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 	w := httptest.NewRecorder()
-	guard.WriteProblem(w, nil, &propusk.Error{Kind: propusk.RateLimited, Code: "slow_down", RetryAfter: 2e9})
+	guard.WriteProblem(w, nil, &propusk.Error{Kind: propusk.RateLimited, Code: "slow_down", RetryAfter: 1200 * time.Millisecond})
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" || w.Header().Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
@@ -386,6 +387,8 @@ func TestMistakesInTheProgramPanic(t *testing.T) {
 	for name, make := range map[string]func(){
 		"a wildcard": func() { guard.Permission("shout:*") }, "everything": func() { guard.AnyPermission("shout:read", "*") }, "no permission": func() { guard.AllPermissions("") },
 		"no role": func() { guard.Role("") }, "a role in capitals": func() { guard.RoleAtLeast("Editor") },
+		"nobody to ask": func() { guard.New(nil) }, "no community": func() { guard.New(panicking{}, guard.CommunityFrom(nil)) },
+		"no refusal": func() { guard.New(panicking{}, guard.OnRefusal(nil)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -396,6 +399,31 @@ func TestMistakesInTheProgramPanic(t *testing.T) {
 			}()
 			make()
 		})
+	}
+}
+
+// TestARuleAllocatesNothing when the Pass is in the context, be it by hand or by a rule before it.
+func TestARuleAllocatesNothing(t *testing.T) {
+	s, rule := newSite(t), guard.Permission("shout:create")
+	handler := rule.Handler(ok)
+	byHand := httptest.NewRequest(http.MethodGet, "/", nil)
+	byHand = byHand.WithContext(guard.WithPass(byHand.Context(), s.pass("editor", 1)))
+	var byRule *http.Request
+	s.Handle("/c/{community_id}", guard.Authenticated().HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { byRule = r }))
+	s.get("/c/1", "editor")
+	w := httptest.NewRecorder()
+	for name, r := range map[string]*http.Request{"by hand": byHand, "by a rule": byRule} {
+		ctx := r.Context()
+		allocations := testing.AllocsPerRun(100, func() {
+			handler.ServeHTTP(w, r)
+			_, err := guard.Do(ctx, rule, func(context.Context) (int, error) { return 1, nil })
+			if err != nil || w.Code != http.StatusOK {
+				t.Fatalf("%s: %d %v", name, w.Code, err)
+			}
+		})
+		if allocations != 0 {
+			t.Errorf("%s: %v allocations", name, allocations)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func elsewhere(ctx context.Context, community int64) (*propusk.Pass, error) {
 		return nil, nowhere(&propusk.Pass{Named: true})
 	}
 	h := v.in(ctx, community)
+	if h.err == nil && !h.pass.User.IsActive {
+		return nil, notSignedIn()
+	}
 	return &h.pass, h.err
 }
 
@@ -210,17 +213,32 @@ func (rule Rule) Handler(next http.Handler) http.Handler {
 		ctx := r.Context()
 		h, refuse, err := heldFor(ctx, r)
 		if err == nil {
-			err = rule.judge(ctx, h, r)
+			r = h.seated(ctx, r)
+			err = rule.judge(r.Context(), h, r)
 		}
 		if err != nil {
 			refuse(w, r, err)
 			return
 		}
-		if ctx.Value(passKey{}) != any(h) {
-			r = r.WithContext(context.WithValue(ctx, passKey{}, h))
-		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// seated is r with this pass in its context, for what comes behind a rule.
+func (h *held) seated(ctx context.Context, r *http.Request) *http.Request {
+	switch p := ctx.Value(passKey{}).(type) {
+	case *held:
+		if p == h {
+			return r
+		}
+	case *routed:
+		if p.held == h && p.request == r {
+			return r
+		}
+	}
+	p := &routed{held: h, pattern: r.Pattern}
+	p.request = r.WithContext(context.WithValue(ctx, passKey{}, p))
+	return p.request
 }
 
 // HandlerFunc is Handler for a function.
@@ -228,20 +246,20 @@ func (rule Rule) HandlerFunc(next http.HandlerFunc) http.Handler { return rule.H
 
 // heldFor is the pass in the community that r names now: routes are chosen, and path values known, only behind the middleware.
 func heldFor(ctx context.Context, r *http.Request) (*held, func(http.ResponseWriter, *http.Request, error), error) {
-	present, _ := ctx.Value(passKey{}).(*held)
+	h := present(ctx)
 	v, ok := ctx.Value(visitKey{}).(*visit)
 	switch {
-	case !ok && present == nil:
+	case !ok && h == nil:
 		return nil, WriteProblem, errNoGuard
 	case !ok:
-		return present, WriteProblem, present.fits(r)
+		return h, WriteProblem, h.fits(r)
 	}
 	community, err := v.guard.community(r)
 	if err != nil {
 		return nil, v.guard.refuse, err
 	}
-	if present != nil && present.community == community {
-		return present, v.guard.refuse, nil
+	if h != nil && h.community == community {
+		return h, v.guard.refuse, nil
 	}
 	return v.in(ctx, community), v.guard.refuse, nil
 }
