@@ -230,6 +230,15 @@ func (l *link) below(fn func(*pgx.Conn) error) error {
 	return l.Raw(func(conn any) error { return fn(conn.(*stdlib.Conn).Conn()) })
 }
 
+// server is the one that the connection leads to; "" once it is broken.
+func (l *link) server() (server string) {
+	_ = l.below(func(conn *pgx.Conn) error {
+		server = serverOf(conn)
+		return nil
+	})
+	return server
+}
+
 func (l *link) broken() bool {
 	return l.below(func(conn *pgx.Conn) error {
 		if conn.IsClosed() {

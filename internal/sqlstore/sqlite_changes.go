@@ -82,6 +82,9 @@ func idOf(at store.Position) (sql.NullInt64, error) {
 	return sql.NullInt64{Int64: position.id, Valid: true}, nil
 }
 
+// server implements dialect.
+func (*sqliteEngine) server(tx) string { return "" }
+
 // changes implements dialect. When nobody asks, what an Update logged is told to the next one of its group: nobody asks about some and not
 // about others.
 func (e *sqliteEngine) changes(t tx) ([]store.Change, store.Position, error) {
@@ -241,7 +244,7 @@ func (l sqliteLog) about(ctx context.Context, ids []string, text string) error {
 }
 
 // Confirm implements store.Registry. What others can see is on the disk.
-func (sqliteLog) Confirm(context.Context) error { return nil }
+func (sqliteLog) Confirm(context.Context, string) error { return nil }
 
 // Probe implements store.Registry.
 func (l sqliteLog) Probe(ctx context.Context) (at store.Position, err error) {
