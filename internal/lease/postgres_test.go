@@ -110,6 +110,19 @@ func TestNodesThatAreLevelAreQuiet(t *testing.T) {
 	}
 }
 
+// Whoever has emptied a table by hand, or is about to fill it from a dump, has not ended the leases that there are.
+func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
+	node := town(t, 1)[0]
+	u, _ := anna(t, node)
+	writer := begin(t, node.url)
+	writer.took(block(u)) // connects
+	held := node.Current()
+	hand(t, node.url, `DELETE FROM cache_state`)
+	if took := writer.took(block(u)); held.Holds() {
+		t.Errorf("after %v it is answered, and a node answers from before it", took)
+	}
+}
+
 // once makes a server with a database on it that one process has open.
 func once(t *testing.T) (*pgtest.Server, *process) {
 	t.Helper()
@@ -131,7 +144,13 @@ func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
 	must(t, repeat(5*time.Second))
 	server.Synchronous(t, "nobody")
 	made := make(chan error, 1)
-	go func() { made <- p.Store().Update(context.Background(), block(u)) }()
+	go func() {
+		var err error
+		for err == nil { // until the server has heard of it, commits do not wait
+			err = p.Store().Update(context.Background(), block(u))
+		}
+		made <- err
+	}()
 	server.Exec(t, `DO $$ BEGIN
 		FOR attempt IN 1..1000 LOOP
 			PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';
@@ -232,13 +251,14 @@ func again(p *process, u propusk.User) error {
 	})
 }
 
-// onThePrimaryAlone blocks an account on a primary whose standby is away, and returns when that is visible there.
+// onThePrimaryAlone blocks an account on a primary whose standby is away, and returns when that is visible there. The commit is cut off, unless the
+// primary does not know yet that it is to wait.
 func onThePrimaryAlone(t *testing.T, p *process, u propusk.User) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	u.IsActive = false
-	if err := p.db.Update(ctx, block(u)); propusk.KindOf(err) != propusk.Unavailable {
+	if err := p.db.Update(ctx, block(u)); err != nil && propusk.KindOf(err) != propusk.Unavailable {
 		t.Fatalf("a commit that is cut off is answered with %v", err)
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {

@@ -209,6 +209,9 @@ func (l *postgresLog) Nodes(ctx context.Context, at store.Position) (store.Censu
 	return c, nil
 }
 
+// errNoRegistry says that cache_state is empty, so that nothing was read of the registry either. Nodes may be there all the same.
+var errNoRegistry = errors.New("sqlstore: the table cache_state has lost its row")
+
 func (l *postgresLog) readRoll() (r roll, err error) {
 	err = l.lookups.use(context.Background(), func(ctx context.Context, conn *pgx.Conn) error {
 		r = roll{from: serverOf(conn)}
@@ -222,7 +225,10 @@ func (l *postgresLog) readRoll() (r roll, err error) {
 				return err
 			}
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil || r.server != "" {
+			return err
+		}
+		return errNoRegistry
 	})
 	return r, err
 }
