@@ -526,6 +526,22 @@ func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Whoever has emptied a table by hand, or is about to fill it from a dump, has not ended the leases that there are.
+func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		writer.took(block(u)) // connects
+		held := server.Current()
+		hand(t, server.url, `DELETE FROM cache_state`)
+		begun := time.Now()
+		err := writer.Store().Update(context.Background(), block(u))
+		if err == nil && held.Holds() {
+			t.Errorf("after %v it is answered, and a node answers from before it", time.Since(begun))
+		}
+	})
+}
+
 func TestWhoFindsAChangeOfHisOwnProcessDoesNotAnswerBeforeItIsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, server, _ *process) {
 		u, change := anna(t, server)
