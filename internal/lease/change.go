@@ -44,9 +44,10 @@ func (n *Node) change(ctx context.Context, update func(context.Context, func(sto
 	var made []store.Change
 	var at store.Position
 	var adds bool
+	var server string
 	defer n.pending.set(&own, nil)
 	err := update(ctx, func(tx store.Tx) (err error) {
-		made, at, adds = nil, nil, false
+		made, at, adds, server = nil, nil, false, tx.Server()
 		if err = fn(noting{tx, &adds}); err == nil {
 			made, at, err = tx.Changes()
 		}
@@ -63,7 +64,7 @@ func (n *Node) change(ctx context.Context, update func(context.Context, func(sto
 		return waited
 	}
 	if at == nil { // else the commit itself has waited for whom there is to wait for
-		if unsure := n.log.Confirm(ctx); unsure != nil {
+		if unsure := n.log.Confirm(ctx, server); unsure != nil {
 			return unconfirmed(unsure)
 		}
 	}

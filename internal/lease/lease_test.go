@@ -88,8 +88,8 @@ type faults struct {
 	late time.Duration
 	// server, when set, is what calls itself the database's server; it has just begun to.
 	server string
-	// leaving, when set, runs when a row is taken away.
-	leaving func()
+	// leaving, when set, runs when a row is taken away, and looking before the registry is read.
+	leaving, looking func()
 	// mute loses all messages.
 	mute bool
 }
@@ -140,6 +140,9 @@ func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
 }
 
 func (f *faults) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
+	if f.looking != nil {
+		f.looking()
+	}
 	census, err := f.ChangeLog.Nodes(ctx, at)
 	if f.server != "" {
 		census.Server, census.Settled = f.server, false
@@ -521,6 +524,22 @@ func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Whoever has emptied a table by hand, or is about to fill it from a dump, has not ended the leases that there are.
+func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
+	story(t, func(t *testing.T, server, writer *process) {
+		u, _ := anna(t, writer)
+		server.serve()
+		writer.took(block(u)) // connects
+		held := server.Current()
+		hand(t, server.url, `DELETE FROM cache_state`)
+		begun := time.Now()
+		err := writer.Store().Update(context.Background(), block(u))
+		if err == nil && held.Holds() {
+			t.Errorf("after %v it is answered, and a node answers from before it", time.Since(begun))
+		}
+	})
 }
 
 func TestWhoFindsAChangeOfHisOwnProcessDoesNotAnswerBeforeItIsForgotten(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,7 +132,13 @@ func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
 	must(t, repeat(5*time.Second))
 	server.Synchronous(t, "nobody")
 	made := make(chan error, 1)
-	go func() { made <- p.Store().Update(context.Background(), block(u)) }()
+	go func() {
+		var err error
+		for err == nil { // until the server has heard of it, commits do not wait
+			err = p.Store().Update(context.Background(), block(u))
+		}
+		made <- err
+	}()
 	server.Exec(t, `DO $$ BEGIN
 		FOR attempt IN 1..1000 LOOP
 			PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';
@@ -154,6 +161,104 @@ func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
 	}
 	server.Synchronous(t, "")
 	must(t, repeat(10*time.Second))
+}
+
+// What was found on a primary that has died since, its successor may not have. Whoever repeats the change is not told that it is done because another
+// server takes writes, and waits for nobody.
+func TestWhatWasFoundOnAnotherServerIsNotConfirmed(t *testing.T) {
+	for name, confirming := range map[string]bool{"before the registry is read": false, "while a standby is waited for": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			primary := pgtest.Start(t)
+			primary.Create(t, "propusk")
+			standby := primary.Standby(t, "second")
+			p := begin(t, primary.Either(standby, "propusk"))
+			u, _ := anna(t, p)
+			part(t, primary, standby)
+			looked, over := make(chan struct{}), make(chan struct{})
+			if !confirming {
+				first := sync.OnceFunc(func() { close(looked) })
+				p.faults.looking = func() {
+					first()
+					<-over
+				}
+			}
+			onThePrimaryAlone(t, p, u)
+			answered := make(chan error, 1)
+			go func() { answered <- again(p, u) }()
+			if confirming {
+				primary.Exec(t, untilSomebodyWaits)
+			} else {
+				<-looked
+			}
+			primary.Kill(t)
+			standby.Promote(t)
+			close(over)
+			if err := <-answered; propusk.KindOf(err) != propusk.Unavailable {
+				t.Errorf("the change that was lost is answered with %v", err)
+			}
+			if now, err := p.db.Now(context.Background()).UserByUserID(u.UserID); err != nil || !now.IsActive {
+				t.Errorf("the standby has %+v (%v)", now, err)
+			}
+		})
+	}
+}
+
+// part makes a standby hear nothing any more of a primary, which goes on waiting for it.
+func part(t *testing.T, primary, standby *pgtest.Server) {
+	t.Helper()
+	primary.Synchronous(t, "second")
+	primary.Follows(t)
+	standby.Exec(t, "ALTER SYSTEM SET primary_conninfo = ''")
+	standby.Exec(t, "SELECT pg_reload_conf()")
+	primary.Exec(t, `DO $$ BEGIN
+		WHILE EXISTS (SELECT FROM pg_stat_replication) LOOP
+			PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+		END LOOP;
+	END $$`)
+}
+
+const untilSomebodyWaits = `DO $$ BEGIN
+	WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep') LOOP
+		PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+	END LOOP;
+END $$`
+
+var errNotYet = errors.New("the account is not blocked yet")
+
+// again blocks an account that is blocked already.
+func again(p *process, u propusk.User) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return p.Store().Update(ctx, func(tx store.Tx) error {
+		now, err := tx.UserByUserID(u.UserID)
+		if err == nil && now.IsActive {
+			err = errNotYet
+		}
+		return err
+	})
+}
+
+// onThePrimaryAlone blocks an account on a primary whose standby is away, and returns when that is visible there. The commit is cut off, unless the
+// primary does not know yet that it is to wait.
+func onThePrimaryAlone(t *testing.T, p *process, u propusk.User) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	u.IsActive = false
+	if err := p.db.Update(ctx, block(u)); err != nil && propusk.KindOf(err) != propusk.Unavailable {
+		t.Fatalf("a commit that is cut off is answered with %v", err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		now, err := p.db.Now(context.Background()).UserByUserID(u.UserID)
+		must(t, err)
+		if !now.IsActive {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not visible")
+		}
+	}
 }
 
 // Nobody need have a standby to take part.
@@ -219,7 +324,11 @@ func TestADumpDoesNotSayThatTheServerIsKnown(t *testing.T) {
 // hand runs statements as an operator would.
 func hand(t *testing.T, url, statements string) {
 	t.Helper()
-	db, err := sql.Open("pgx", url)
+	driver, name := "pgx", url
+	if path, file := strings.CutPrefix(url, "sqlite:"); file {
+		driver, name = "sqlite", path
+	}
+	db, err := sql.Open(driver, name)
 	must(t, err)
 	defer db.Close()
 	_, err = db.Exec(statements)

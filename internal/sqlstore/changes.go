@@ -13,6 +13,9 @@ const (
 // Changes implements store.ChangeReader.
 func (t tx) Changes() ([]store.Change, store.Position, error) { return t.changes(t) }
 
+// Server implements store.ChangeReader.
+func (t tx) Server() string { return t.server(t) }
+
 // changingMembers runs a change of at most so many memberships, all of them of these communities.
 func (t tx) changingMembers(members int, change func() error, communities ...int64) error {
 	if members <= maxSingly {

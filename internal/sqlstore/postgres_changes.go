@@ -111,6 +111,9 @@ func (*postgresEngine) changes(t tx) ([]store.Change, store.Position, error) {
 	return made, serverChange(txid), nil
 }
 
+// server implements dialect.
+func (*postgresEngine) server(t tx) string { return t.db.(*link).server() }
+
 // quietly implements dialect. What it sets is so for this transaction only.
 func (*postgresEngine) quietly(t tx, logged []store.Change, change func() error) error {
 	for _, c := range logged {

@@ -239,6 +239,15 @@ func (l *link) idle() (idle bool) {
 	return idle
 }
 
+// server is the one that the connection leads to; "" once it is broken.
+func (l *link) server() (server string) {
+	_ = l.below(func(conn *pgx.Conn) error {
+		server = serverOf(conn)
+		return nil
+	})
+	return server
+}
+
 func (l *link) broken() bool {
 	return l.below(func(conn *pgx.Conn) error {
 		if conn.IsClosed() {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,9 +26,9 @@ type postgresLog struct {
 	renewals, acknowledgements, lookups, upkeep *wire
 	rolls                                       shared[roll]
 	probes                                      shared[serverChange]
-	confirmations                               shared[struct{}]
-	// unreplicated is set when the last reading of the registry said that commits wait for no standby.
-	unreplicated atomic.Bool
+	confirmations                               shared[string]
+	// unreplicated is the server of which the last reading of the registry said that commits wait for no standby there; nil after one that failed.
+	unreplicated atomic.Pointer[string]
 	messenger    *postgresMessenger
 }
 
@@ -158,11 +159,20 @@ func (l *postgresLog) change(ctx context.Context, w *wire, text string, args ...
 
 // roll is the registry at a moment, for whoever asks about whatever.
 type roll struct {
+	from    string // as serverOf tells it
 	server  string
 	settled bool
 	// replicated says that commits wait for standbys, if there are any.
 	replicated bool
 	entries    []entry
+}
+
+// alone is the server if a reading that gave this or that error says that commits wait for nobody there, or else nil.
+func (r *roll) alone(err error) *string {
+	if err != nil || r.replicated {
+		return nil
+	}
+	return &r.from
 }
 
 type entry struct {
@@ -184,6 +194,7 @@ const rollText = `
 // Nodes implements store.Registry. Of many changes that wait for the same nodes not each asks.
 func (l *postgresLog) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
 	r, err := l.rolls.get(ctx, l.readRoll)
+	l.unreplicated.Store(r.alone(err))
 	if err != nil {
 		return store.Census{}, err
 	}
@@ -198,9 +209,12 @@ func (l *postgresLog) Nodes(ctx context.Context, at store.Position) (store.Censu
 	return c, nil
 }
 
+// errNoRegistry says that cache_state is empty, so that nothing was read of the registry either. Nodes may be there all the same.
+var errNoRegistry = errors.New("sqlstore: the table cache_state has lost its row")
+
 func (l *postgresLog) readRoll() (r roll, err error) {
 	err = l.lookups.use(context.Background(), func(ctx context.Context, conn *pgx.Conn) error {
-		r = roll{}
+		r = roll{from: serverOf(conn)}
 		rows, err := conn.Query(ctx, rollText)
 		if err != nil {
 			return err
@@ -211,9 +225,11 @@ func (l *postgresLog) readRoll() (r roll, err error) {
 				return err
 			}
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil || r.server != "" {
+			return err
+		}
+		return errNoRegistry
 	})
-	l.unreplicated.Store(err == nil && !r.replicated)
 	return r, err
 }
 
@@ -260,21 +276,32 @@ func (l *postgresLog) Delete(ctx context.Context, ids []string) error {
 // confirmPatience is how long one confirmation may wait for a standby, whoever asked for it.
 const confirmPatience = 5 * time.Second
 
+// errAnotherServer says that a server has gone before a standby was known to have what was found there.
+var errAnotherServer = errors.New("sqlstore: another server has taken over, or this one has begun anew")
+
 // Confirm implements store.Registry: a commit that waits for standbys, as those of the pool do, waits for all that was written before it. It is
 // a record of its own in the stream to them, of which nobody takes notice. Of those who ask at a time not each makes one.
-func (l *postgresLog) Confirm(ctx context.Context) error {
-	if l.unreplicated.Load() {
+func (l *postgresLog) Confirm(ctx context.Context, server string) error {
+	if alone := l.unreplicated.Load(); alone != nil && *alone == server {
 		return nil
 	}
-	_, err := l.confirmations.get(ctx, func() (none struct{}, err error) {
-		ctx, cancel := context.WithTimeout(context.Background(), confirmPatience)
-		defer cancel()
-		return none, l.engine.attempts(ctx, aside, aside, func(ctx context.Context, q querier) error {
-			_, err := q.exec(ctx, `SELECT pg_logical_emit_message(true, 'propusk', '')`)
-			return err
-		})
-	})
+	confirmed, err := l.confirmations.get(ctx, l.confirm)
+	if err == nil && confirmed != server {
+		return unavailable(errAnotherServer)
+	}
 	return err
+}
+
+// confirm makes such a commit, and tells where.
+func (l *postgresLog) confirm() (server string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), confirmPatience)
+	defer cancel()
+	err = l.engine.attempts(ctx, aside, aside, func(ctx context.Context, q querier) error {
+		server = q.(*link).server()
+		_, err := q.exec(ctx, `SELECT pg_logical_emit_message(true, 'propusk', '')`)
+		return err
+	})
+	return server, err
 }
 
 // Probe implements store.Registry. All who ask for one at a time share it.

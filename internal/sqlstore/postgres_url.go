@@ -95,7 +95,7 @@ var serverDefaults = map[string]string{
 var atStartup = []string{"application_name", "client_encoding", "datestyle", "intervalstyle", "options", "replication", "standard_conforming_strings", "timezone"}
 
 // inSession is a configuration whose other settings are made by a statement as soon as a connection is there, so that a pooler in between can
-// neither refuse nor lose them.
+// neither refuse nor lose them. The same statement tells which server it is.
 func inSession(config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = config.Copy()
 	names, values, before := []string{}, []string{}, config.AfterConnect
@@ -115,9 +115,23 @@ func inSession(config *pgx.ConnConfig) *pgx.ConnConfig {
 			fmt.Fprintf(&text, ", set_config($%d, $%d, false)", 2*i+1, 2*i+2)
 			args = append(args, []byte(name), []byte(values[i]))
 		}
-		return conn.ExecParams(ctx, "SELECT true"+text.String(), args, nil, nil, nil).Read().Err
+		told := conn.ExecParams(ctx, "SELECT extract(epoch FROM pg_postmaster_start_time())"+text.String(), args, nil, nil, nil).Read()
+		if told.Err == nil {
+			conn.CustomData()[whichServer] = string(told.Rows[0][0])
+		}
+		return told.Err
 	}
 	return config
+}
+
+// whichServer is the key under which a connection knows when the processes of its server began, as a string. No other server, a standby that takes
+// over from it least of all, began in the same microsecond.
+const whichServer = "propusk server"
+
+// serverOf is the server that a connection was made to.
+func serverOf(conn *pgx.Conn) string {
+	server, _ := conn.PgConn().CustomData()[whichServer].(string)
+	return server
 }
 
 func poolSize(config *pgx.ConnConfig) (int, error) {

@@ -82,6 +82,9 @@ func idOf(at store.Position) (sql.NullInt64, error) {
 	return sql.NullInt64{Int64: position.id, Valid: true}, nil
 }
 
+// server implements dialect.
+func (*sqliteEngine) server(tx) string { return "" }
+
 // changes implements dialect. When nobody asks, what an Update logged is told to the next one of its group: nobody asks about some and not
 // about others.
 func (e *sqliteEngine) changes(t tx) ([]store.Change, store.Position, error) {
@@ -204,7 +207,7 @@ func (l sqliteLog) Leave(ctx context.Context, id string) error {
 // Messenger implements store.ChangeLog.
 func (sqliteLog) Messenger() store.Messenger { return nil }
 
-// Nodes implements store.Registry. There is no server.
+// Nodes implements store.Registry. There is no server. Where cache_state has lost its row no node has seen the end of the log, but all are listed.
 func (l sqliteLog) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
 	last, err := idOf(at)
 	if err != nil {
@@ -214,7 +217,7 @@ func (l sqliteLog) Nodes(ctx context.Context, at store.Position) (store.Census, 
 		err = rows.Scan(&n.ID, &n.Name, &n.Marked, &n.Seen)
 		return n, err
 	}, `
-		SELECT id, name, expelled, coalesce(seen, -1) >= coalesce($1, `+logEnd+`) FROM cache_node CROSS JOIN cache_state ORDER BY id`, last)
+		SELECT id, name, expelled, coalesce(coalesce(seen, -1) >= coalesce($1, (SELECT `+logEnd+` FROM cache_state)), 0) FROM cache_node ORDER BY id`, last)
 	return store.Census{Nodes: nodes, Settled: true}, err
 }
 
@@ -241,7 +244,7 @@ func (l sqliteLog) about(ctx context.Context, ids []string, text string) error {
 }
 
 // Confirm implements store.Registry. What others can see is on the disk.
-func (sqliteLog) Confirm(context.Context) error { return nil }
+func (sqliteLog) Confirm(context.Context, string) error { return nil }
 
 // Probe implements store.Registry.
 func (l sqliteLog) Probe(ctx context.Context) (at store.Position, err error) {

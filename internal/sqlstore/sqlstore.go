@@ -65,6 +65,8 @@ type dialect interface {
 	foundAnywhere(term string, emails bool) (text, arg string)
 	// changes implements store.ChangeReader.
 	changes(tx) ([]store.Change, store.Position, error)
+	// server implements store.ChangeReader.
+	server(tx) string
 	// quietly runs a change of many memberships that is logged as these.
 	quietly(t tx, logged []store.Change, change func() error) error
 	manyWriter

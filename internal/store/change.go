@@ -39,6 +39,8 @@ type ChangeReader interface {
 	// Changes are what the transaction has written to the log until now, and possibly some of others that are committed together with it, in
 	// the order of the log. at is the position of the last of them, or nil where there are none.
 	Changes() (made []Change, at Position, err error)
+	// Server tells the server that the transaction runs on from one that takes over from it, and may not have all that is there. "" where none can.
+	Server() string
 }
 
 // ChangeLog is the log of changes and the registry of those who remember what they read. None of its methods may be called inside an Update.
@@ -136,9 +138,10 @@ type Registry interface {
 	Mark(ctx context.Context, ids []string) error
 	// Delete removes those of the rows that are marked.
 	Delete(ctx context.Context, ids []string) error
-	// Confirm returns when what others have committed before the call is as durable as what an Update of this Store is when it is answered. What
-	// is visible need not be: whoever committed it may have been told to wait for a standby no longer. It may rely on what the last Nodes found.
-	Confirm(ctx context.Context) error
+	// Confirm returns when what was found on that server, before the call, is as durable as what an Update of this Store is when it is answered. What
+	// is visible need not be: whoever committed it may have been told to wait for a standby no longer. Where another server answers by now it
+	// fails: that may have lost it. It may rely on what the last Nodes found.
+	Confirm(ctx context.Context, server string) error
 	// Probe writes a change of nothing.
 	Probe(ctx context.Context) (Position, error)
 	// Prune removes what was written to the log until then, and remembers that there is a gap. Something may be left for another time.
