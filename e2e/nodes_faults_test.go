@@ -365,7 +365,13 @@ func (c *cluster) orphan(t *testing.T, s *subject) *askers {
 	writer := c.nodes[0]
 	writer.proxy.onCommit(sync.OnceFunc(func() { writer.server().kill() }))
 	asking := (&cluster{nodes: c.others(writer), began: c.began}).ask([]*subject{s})
-	if err := c.insistOn(s, func(try int) *node { return c.nodes[min(try-1, 1)] }); err != nil {
+	toDie := func(int) *node { // or, where it has, the next
+		if writer.server().running() {
+			return writer
+		}
+		return c.nodes[1]
+	}
+	if err := c.insistOn(s, toDie); err != nil {
 		t.Errorf("%s: %v", s.kind.name, err)
 	}
 	writer.proxy.onCommit(nil)
