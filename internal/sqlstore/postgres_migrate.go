@@ -21,7 +21,12 @@ const migrationLock int64 = 0x70726f7075736b
 var errMigrationBusy = errors.New("another process has been migrating it for too long")
 
 func (u postgresURL) migrate(ctx context.Context) ([]Migration, error) {
-	db := u.single(lockMigrations)
+	db := u.single(func(ctx context.Context, conn *pgx.Conn) error {
+		if err := u.unshared(ctx, conn); err != nil {
+			return err
+		}
+		return lockMigrations(ctx, conn)
+	})
 	defer db.Close()
 	applied, err := postgresSchema.migrate(ctx, db)
 	return applied, advised(err)

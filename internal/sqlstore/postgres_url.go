@@ -36,7 +36,7 @@ const (
 //
 //	pool_max_conns  most connections at once, 16 unless said otherwise; the least is 2. Beside them there are six for the lease, and for moments a seventh.
 //
-// A pooler in between must give each connection its own server process, as PgBouncer's session mode does: statements stay prepared.
+// A pooler in between must give each connection its own server process, as PgBouncer's session mode does: statements stay prepared. Others are refused.
 type postgresURL struct {
 	config *pgx.ConnConfig
 	conns  int
