@@ -89,7 +89,7 @@ var everyRule = []rule{
 		u, change := anna(t, writer)
 		server.serve()
 		server.moment()
-		server.faults.set(func() { server.faults.late = 50 * time.Millisecond })
+		server.faults.set(func() { server.faults.late = 200 * time.Millisecond })
 		must(t, writer.db.Update(context.Background(), block(u)))
 		server.took(nothing)
 		return server.memory.forgot(change)
