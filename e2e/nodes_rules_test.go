@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,9 +27,8 @@ var ruleless = sync.OnceValues(func() (string, error) {
 
 // needed is a rule of the protocol and a story that goes wrong without it.
 //
-// These are the rules whose want shows from outside. The others guard moments that no network and no signal brings about to order, and are shown to
-// be needed by the tests of internal/lease: noEpoch (a process that stops between a look at memory and a look at the clock), ackFirst, leaveOrder
-// (two steps within microseconds), deleteAtOnce (a node that can renew and not write), noFreshServerRule (a failover that loses the registry).
+// These are the rules whose want shows from outside. The others guard moments that no network and no signal brings about to order; that they are
+// needed is shown by the tests of internal/lease, where all have a switch, and by TestABuildWithoutARuleFails.
 type needed struct {
 	rule string
 	// wrong tells how many answers were wrong.
@@ -41,6 +41,26 @@ type needed struct {
 
 var neededRules = []needed{
 	{rule: "noWait", always: true, wrong: rounds},
+	{rule: "serveBeforeRow", wrong: rounds},
+	{rule: "noLeaseCheck", network: true, wrong: func(t *testing.T, c *cluster) (wrong int64) {
+		all := func(*proxied) bool { return true }
+		for _, s := range c.cast(t, everyRevocation[:2], 1) {
+			if err := c.warm(s); err != nil {
+				t.Fatal(err)
+			}
+			c.nodes[2].proxy.freeze(all)
+			asking := (&cluster{nodes: c.nodes[2:], began: c.began}).ask([]*subject{s})
+			if err := c.insistOn(s, func(int) *node { return c.nodes[0] }); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(everywhereWithin)
+			asking.leave()
+			c.well()
+			c.await(t, healthyWithin)
+			wrong += s.wrong.Load()
+		}
+		return wrong
+	}},
 	{rule: "noMarkCheck", wrong: func(t *testing.T, c *cluster) int64 {
 		subjects := c.cast(t, everyRevocation[:1], 3)
 		dead := c.nodes[2].server()
@@ -168,4 +188,26 @@ func (n needed) cluster(t *testing.T, program, without string) *cluster {
 		where = throughProxies(t, pgtest.Database(t))
 	}
 	return newClusterOf(t, 3, where, setup{program: program, env: slices.Concat(nodeEnv, []string{"LEASERULES_WITHOUT=" + without})})
+}
+
+// What stands in other packages than the protocol itself is left out by a build of their tests, and these notice.
+func TestABuildWithoutARuleFails(t *testing.T) {
+	t.Parallel()
+	for rule, by := range map[string]struct{ test, in string }{
+		"noFillToken":  {"TestAReadThatBeganBeforeAChangeIsNotKept", "./internal/memory"},
+		"noLeaseCheck": {"TestOnlyALeaseLetsMemoryAnswer", "./internal/access"},
+		"checkAtStart": {"TestTheLeaseIsAskedLast", "./internal/access"},
+	} {
+		for _, without := range []string{"", rule} {
+			cmd := exec.Command("go", "test", "-tags", "leaserules", "-count=1", "-v", "-run", "^"+by.test+"$", by.in)
+			cmd.Dir, cmd.Env = "..", append(os.Environ(), "GOFLAGS=", "LEASERULES_WITHOUT="+without)
+			verdict := "--- PASS: "
+			if without != "" {
+				verdict = "--- FAIL: "
+			}
+			if out, err := cmd.CombinedOutput(); !bytes.Contains(out, []byte(verdict+by.test)) {
+				t.Errorf("without %q: %v\n%s", without, err, out)
+			}
+		}
+	}
 }

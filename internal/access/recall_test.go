@@ -30,9 +30,18 @@ import (
 )
 
 // lease holds as long as it is told to.
-type lease struct{ ends bool }
+type lease struct {
+	ends bool
+	// endsAt, when set, is how many looks are left, of which the last finds that it has ended.
+	endsAt int
+}
 
-func (l *lease) Holds() bool { return !l.ends }
+func (l *lease) Holds() bool {
+	if l.endsAt--; l.endsAt == 0 {
+		l.ends = true
+	}
+	return !l.ends
+}
 
 func (l *lease) HoldsAt(time.Time) bool { return l.Holds() }
 
@@ -54,8 +63,9 @@ type town struct {
 	lease *lease
 	// db is what access and sessions read.
 	db *counting
-	// now is what time it is; zero is the real one.
+	// now is what time it is; zero is the real one. tick, when set, runs whenever somebody wants to know.
 	now         time.Time
+	tick        func()
 	tokens      []string
 	users       []propusk.User
 	communities []int64
@@ -87,6 +97,9 @@ func settle(tb testing.TB, users, communities, bytes int) *town {
 		return t.lease
 	}
 	clock := func() time.Time {
+		if t.tick != nil {
+			t.tick()
+		}
 		if t.now.IsZero() {
 			return time.Now()
 		}
@@ -217,6 +230,50 @@ func TestOnlyALeaseLetsMemoryAnswer(t *testing.T) {
 		of.after(w)
 		if got := w.inspect(t); (len(got.Local.Roles) == 1) != of.fresh {
 			t.Errorf("%s: the roles are %v", name, got.Local.Roles)
+		}
+	}
+}
+
+// However far a request has come when the lease ends, what memory has told it does not count.
+func TestTheLeaseIsAskedLast(t *testing.T) {
+	for _, manner := range []struct {
+		name string
+		may  func(*town) bool
+	}{
+		{"a pass", func(w *town) bool {
+			pass, err := w.Access.InspectIn(t.Context(), w.tokens[1], w.communities[0])
+			return err == nil && pass.May(mayWrite, rbac.OwnerUnknown).Allowed
+		}},
+		{"one call", func(w *town) bool {
+			decision, err := w.Access.May(t.Context(), w.tokens[1], w.communities[0], mayWrite, rbac.OwnerUnknown)
+			return err == nil && decision.Allowed
+		}},
+	} {
+		w := settle(t, 3, 1, 1<<20)
+		if !manner.may(w) {
+			t.Fatal("nothing is allowed, so nothing can be taken away")
+		}
+		err := w.db.Update(t.Context(), func(tx store.Tx) error { return tx.SetMemberRoles(w.communities[0], w.users[1].ID, []string{"reader"}) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tick = func() { w.lease.ends = true } // an answer from memory looks at the clock before the lease
+		if manner.may(w) {
+			t.Errorf("%s, and the lease ends on the way: what was taken away is allowed", manner.name)
+		}
+		w.tick = nil
+		for look := 1; ; look++ {
+			w.lease = &lease{endsAt: look}
+			allowed := manner.may(w)
+			if !w.lease.ends { // it holds for longer than anybody looks
+				if look == 1 || !allowed {
+					t.Errorf("%s: nothing is told from memory", manner.name)
+				}
+				break
+			}
+			if allowed {
+				t.Errorf("%s, and look %d finds that the lease has ended: what was taken away is allowed", manner.name, look)
+			}
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (s *Service) lease() Lease {
 	if s.Lease == nil || s.Memory.changes == nil {
 		return nil
 	}
-	return s.Lease()
+	return ruled(s.Lease())
 }
 
 // recall answers from memory while the lease holds, and else reads. The clock is read last: whatever stopped the process meanwhile, what was

@@ -40,6 +40,11 @@ func (c changing) UpdateBeside(ctx context.Context, fn func(store.Tx) error) err
 // change runs fn in a transaction and then makes everybody forget what was before. Also when the outcome of the commit is unknown this process
 // forgets; the others do once they look at the log.
 func (n *Node) change(ctx context.Context, update func(context.Context, func(store.Tx) error) error, fn func(store.Tx) error) error {
+	if n.without.registryFirst {
+		if f, err := n.look(ctx, nil, n.now()); err == nil && f.others == 0 {
+			return update(ctx, fn)
+		}
+	}
 	var own underway
 	var made []store.Change
 	var at store.Position
@@ -55,11 +60,15 @@ func (n *Node) change(ctx context.Context, update func(context.Context, func(sto
 		return err
 	})
 	committed := n.now()
-	n.drop(made)
+	if !n.without.skipSelf {
+		n.drop(made)
+	}
 	if undecided(err) || len(made) == 0 && (adds || n.without.noopAtOnce) {
 		return err
 	}
-	n.drop(n.pending.others(&own))
+	if !n.without.noPending {
+		n.drop(n.pending.others(&own))
+	}
 	if waited := n.wait(ctx, committed, at); waited != nil {
 		return waited
 	}
@@ -134,7 +143,7 @@ func (n *Node) wait(ctx context.Context, committed time.Duration, at store.Posit
 // heardSince reports whether this process has applied a renewal that was sent after that, or remembers nothing. That the lease does not hold says
 // nothing: a renewal sent before may still be under way, and make it hold.
 func (n *Node) heardSince(then time.Duration) bool {
-	return n.without.noOwnNews || !n.running.Load() || n.heard.Load() > int64(then)
+	return n.without.noOwnNews || n.without.ownLeaseShortcut && !n.Current().Holds() || !n.running.Load() || n.heard.Load() > int64(then)
 }
 
 func (n *Node) confirmed(how interface{ Add(int64) int64 }, after time.Duration) {

@@ -136,6 +136,18 @@ type rules struct {
 	noOwnNews bool
 	// noFreshServerRule trusts the registry of a server that has just taken over.
 	noFreshServerRule bool
+	// serveBeforeRow remembers without a row.
+	serveBeforeRow bool
+	// noJoinCheck lets a memory begin whose row is not there any more.
+	noJoinCheck bool
+	// registryFirst reads the registry before the commit, and waits for nobody where nobody was.
+	registryFirst bool
+	// skipSelf does not forget what this process has changed itself.
+	skipSelf bool
+	// noPending does not forget what this process has committed and not forgotten yet.
+	noPending bool
+	// ownLeaseShortcut answers before this process has heard of what others made, if its lease does not hold.
+	ownLeaseShortcut bool
 }
 
 // New reads what the nodes of the database have agreed on. Nothing runs yet.

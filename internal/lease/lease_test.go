@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,8 +87,8 @@ type faults struct {
 	late time.Duration
 	// server, when set, is what calls itself the database's server; it has just begun to.
 	server string
-	// leaving, when set, runs when a row is taken away, and looking before the registry is read.
-	leaving, looking func()
+	// joined, when set, runs when a row is there, leaving when it is taken away, and looking and looked before and after the registry is read.
+	joined, leaving, looking, looked func()
 	// mute loses all messages.
 	mute bool
 }
@@ -147,7 +146,18 @@ func (f *faults) Nodes(ctx context.Context, at store.Position) (store.Census, er
 	if f.server != "" {
 		census.Server, census.Settled = f.server, false
 	}
+	if f.looked != nil {
+		f.looked()
+	}
 	return census, err
+}
+
+func (f *faults) Join(ctx context.Context, id, name string) error {
+	err := f.ChangeLog.Join(ctx, id, name)
+	if f.joined != nil {
+		f.joined()
+	}
+	return err
 }
 
 func (f *faults) Leave(ctx context.Context, id string) error {
@@ -538,29 +548,6 @@ func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
 		err := writer.Store().Update(context.Background(), block(u))
 		if err == nil && held.Holds() {
 			t.Errorf("after %v it is answered, and a node answers from before it", time.Since(begun))
-		}
-	})
-}
-
-func TestWhoFindsAChangeOfHisOwnProcessDoesNotAnswerBeforeItIsForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T, server, _ *process) {
-		u, change := anna(t, server)
-		server.serve()
-		var drops atomic.Int32
-		server.memory.before = func() {
-			if drops.Add(1) == 1 {
-				time.Sleep(time.Second) // it is committed, and the one who made it comes no further
-			}
-		}
-		var first sync.WaitGroup
-		first.Go(func() { server.took(block(u)) })
-		synctest.Wait()
-		if took := server.took(nothing); !server.quick(took) || !server.memory.forgot(change) {
-			t.Errorf("it took %v, forgotten: %v", took, server.memory.forgot(change))
-		}
-		first.Wait()
-		if left := server.pending.others(nil); left != nil {
-			t.Errorf("%v are pending for ever", left)
 		}
 	})
 }

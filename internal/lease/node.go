@@ -69,7 +69,7 @@ func (n *Node) live(ctx context.Context) error {
 		return err
 	}
 	n.row.Store(&row) // own changes never wait for it
-	if err := n.log.Join(ctx, row, n.Name); err != nil {
+	if err := n.join(ctx, row); err != nil {
 		n.leave(ctx, row) // it may be there all the same
 		return err
 	}
@@ -82,6 +82,13 @@ func (n *Node) live(ctx context.Context) error {
 	}
 	n.leave(ctx, row)
 	return nil
+}
+
+func (n *Node) join(ctx context.Context, row string) error {
+	if n.without.serveBeforeRow {
+		return nil
+	}
+	return n.log.Join(ctx, row, n.Name)
 }
 
 // forget ends the lease and then the memory: whoever looks something up meanwhile asks the lease afterwards.
@@ -151,7 +158,7 @@ func (n *Node) ask(ctx context.Context, row string, since store.Position) (store
 
 // lost reports whether what is remembered may be wrong whatever the log says.
 func (n *Node) lost(news store.News, server string, born bool) bool {
-	if !news.Live && !n.without.noMarkCheck {
+	if !news.Live && !n.without.noMarkCheck && !n.without.serveBeforeRow && !(born && n.without.noJoinCheck) {
 		return true
 	}
 	return !born && (news.Gap || news.Server != server)

@@ -2,8 +2,12 @@ package lease
 
 import (
 	"context"
+	"os"
+	"regexp"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/propusk/propusk/internal/store"
@@ -12,12 +16,16 @@ import (
 // rule is a rule of the protocol and a story in which it is needed: kept says whether what the rule is for is so.
 type rule struct {
 	name string
-	take func(*rules)
-	kept func(t *testing.T, server, writer *process) bool
+	// model is the switch that takes the rule away in lease.pml, and take what does here.
+	model string
+	take  func(*rules)
+	kept  func(t *testing.T, server, writer *process) bool
+	// file is whether the rule is needed on SQLite only.
+	file bool
 }
 
 var everyRule = []rule{
-	{"a lease that ran out never holds again", func(r *rules) { r.noEpoch = true }, func(_ *testing.T, server, _ *process) bool {
+	{name: "a lease that ran out never holds again", model: "NO_EPOCH", take: func(r *rules) { r.noEpoch = true }, kept: func(_ *testing.T, server, _ *process) bool {
 		server.serve()
 		held := server.Current()
 		thaw := server.freeze()
@@ -27,7 +35,7 @@ var everyRule = []rule{
 		return server.Current().Holds() && !held.Holds()
 	}},
 
-	{"a lease is counted from before the renewal was sent", func(r *rules) { r.leaseFromReceipt = true }, func(_ *testing.T, server, _ *process) bool {
+	{name: "a lease is counted from before the renewal was sent", model: "BAD_LEASE_FROM_RECEIPT", take: func(r *rules) { r.leaseFromReceipt = true }, kept: func(_ *testing.T, server, _ *process) bool {
 		server.serve()
 		const late = 400 * time.Millisecond
 		server.faults.set(func() { server.faults.late = late })
@@ -40,7 +48,7 @@ var everyRule = []rule{
 		return longest <= server.timing.Hold-late
 	}},
 
-	{"a node that was taken for dead begins anew", func(r *rules) { r.noMarkCheck = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "a node that was taken for dead begins anew", model: "NO_MARK_CHECK", take: func(r *rules) { r.noMarkCheck = true }, kept: func(t *testing.T, server, writer *process) bool {
 		server.serve()
 		held := server.Current()
 		must(t, writer.db.ChangeLog().Mark(context.Background(), []string{*server.row.Load()}))
@@ -48,7 +56,7 @@ var everyRule = []rule{
 		return server.Current() != held && !held.Holds()
 	}},
 
-	{"changes are applied before anybody is told", func(r *rules) { r.ackFirst = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "changes are applied before anybody is told", model: "BAD_ACK_FIRST", take: func(r *rules) { r.ackFirst = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, _ := anna(t, writer)
 		var early atomic.Bool
 		server.memory.before = func() {
@@ -63,21 +71,21 @@ var everyRule = []rule{
 		return !early.Load()
 	}},
 
-	{"the memory goes before the row", func(r *rules) { r.leaveOrder = true }, func(_ *testing.T, server, _ *process) bool {
+	{name: "the memory goes before the row", model: "BAD_LEAVE_ORDER", take: func(r *rules) { r.leaveOrder = true }, kept: func(_ *testing.T, server, _ *process) bool {
 		kept := false
 		server.faults.leaving = func() { kept = !server.Current().Holds() }
 		server.serve()()
 		return kept
 	}},
 
-	{"a change waits", func(r *rules) { r.noWait = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "a change waits", model: "NO_WAIT", take: func(r *rules) { r.noWait = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, change := anna(t, writer)
 		server.serve()
 		writer.took(block(u))
 		return server.memory.forgot(change)
 	}},
 
-	{"a change that is there already is waited for", func(r *rules) { r.noopAtOnce = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "a change that is there already is waited for", model: "BAD_NOOP_AT_ONCE", take: func(r *rules) { r.noopAtOnce = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, change := anna(t, writer)
 		server.serve()
 		must(t, writer.db.Update(context.Background(), block(u)))
@@ -85,7 +93,7 @@ var everyRule = []rule{
 		return server.memory.forgot(change)
 	}},
 
-	{"a node has heard itself of what others made", func(r *rules) { r.noOwnNews = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "a node has heard itself of what others made", model: "NO_OWN_NEWS", take: func(r *rules) { r.noOwnNews = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, change := anna(t, writer)
 		server.serve()
 		server.moment()
@@ -95,7 +103,7 @@ var everyRule = []rule{
 		return server.memory.forgot(change)
 	}},
 
-	{"a row stays until its mark has been read for long enough", func(r *rules) { r.deleteAtOnce = true }, func(t *testing.T, server, writer *process) bool {
+	{name: "a row stays until its mark has been read for long enough", model: "BAD_DELETE_AT_ONCE", take: func(r *rules) { r.deleteAtOnce = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, _ := anna(t, writer)
 		server.serve()
 		server.freeze()
@@ -104,7 +112,7 @@ var everyRule = []rule{
 		return marked == 1
 	}},
 
-	{"a server that has just taken over may have lost rows", func(r *rules) { r.noFreshServerRule = true }, func(t *testing.T, _, writer *process) bool {
+	{name: "a server that has just taken over may have lost rows", model: "NO_FRESH_SERVER_RULE", take: func(r *rules) { r.noFreshServerRule = true }, kept: func(t *testing.T, _, writer *process) bool {
 		u, _ := anna(t, writer)
 		for _, server := range []string{"first", "second"} {
 			writer.faults.set(func() { writer.faults.server = server })
@@ -115,7 +123,7 @@ var everyRule = []rule{
 		return true
 	}},
 
-	{"a node forgets when another server has taken over", nil, func(_ *testing.T, server, _ *process) bool {
+	{name: "a node forgets when another server has taken over", kept: func(_ *testing.T, server, _ *process) bool {
 		server.faults.set(func() { server.faults.server = "first" })
 		server.serve()
 		held := server.Current()
@@ -124,7 +132,7 @@ var everyRule = []rule{
 		return server.Current() != held && !held.Holds()
 	}},
 
-	{"a node forgets when the log no longer has all that happened", nil, func(t *testing.T, server, writer *process) bool {
+	{name: "a node forgets when the log no longer has all that happened", kept: func(t *testing.T, server, writer *process) bool {
 		u, _ := anna(t, writer)
 		server.serve()
 		held := server.Current()
@@ -145,15 +153,109 @@ var everyRule = []rule{
 		return server.Current() != held && !held.Holds()
 	}},
 
-	{"a memory is born empty", nil, func(_ *testing.T, server, _ *process) bool {
+	{name: "a memory is born empty", kept: func(_ *testing.T, server, _ *process) bool {
 		server.serve()
 		return server.memory.everything() > 0
 	}},
 
-	{"whoever made a change forgets before its call returns", nil, func(t *testing.T, _, writer *process) bool {
+	{name: "whoever made a change forgets before its call returns", model: "BAD_SKIP_SELF", take: func(r *rules) { r.skipSelf = true }, kept: func(t *testing.T, _, writer *process) bool {
 		u, change := anna(t, writer)
 		return writer.quick(writer.took(block(u))) && writer.memory.forgot(change)
 	}},
+
+	{name: "nobody remembers without a row", model: "BAD_SERVE_BEFORE_ROW", take: func(r *rules) { r.serveBeforeRow = true }, kept: func(t *testing.T, server, writer *process) bool {
+		u, change := anna(t, writer)
+		server.serve()
+		writer.took(block(u))
+		return server.memory.forgot(change)
+	}},
+
+	{name: "a memory whose row has gone does not begin", model: "NO_JOIN_CHECK", take: func(r *rules) { r.noJoinCheck = true }, kept: func(t *testing.T, server, writer *process) bool {
+		server.faults.joined = sync.OnceFunc(func() {
+			row := []string{*server.row.Load()}
+			must(t, writer.db.ChangeLog().Mark(context.Background(), row))
+			must(t, writer.db.ChangeLog().Delete(context.Background(), row))
+		})
+		server.serve()
+		live, _ := writer.rows()
+		return live == 1
+	}},
+
+	{name: "the registry is read after the commit", model: "BAD_REGISTRY_FIRST", take: func(r *rules) { r.registryFirst = true }, kept: func(t *testing.T, server, writer *process) bool {
+		u, change := anna(t, writer)
+		committed := false
+		writer.faults.looked = sync.OnceFunc(func() { // somebody joins who was not seen
+			now, err := writer.db.Now(context.Background()).UserByUserID(u.UserID)
+			must(t, err)
+			committed = !now.IsActive
+			server.serve()
+		})
+		u.IsActive = false
+		writer.took(block(u))
+		return committed || server.memory.forgot(change)
+	}},
+
+	{name: "whoever finds a change waits until this process has forgotten, lease or not", model: "BAD_OWN_LEASE_SHORTCUT", take: func(r *rules) { r.ownLeaseShortcut = true }, kept: func(t *testing.T, server, writer *process) bool {
+		u, change := anna(t, writer)
+		server.serve()
+		thaw := server.freeze()
+		time.Sleep(server.timing.Hold)
+		server.faults.set(func() { server.faults.late = 300 * time.Millisecond })
+		thaw()
+		time.Sleep(lastRetry / 5) // a renewal is on its way back, and will make a lease hold
+		must(t, writer.db.Update(context.Background(), block(u)))
+		server.took(nothing)
+		return server.memory.forgot(change)
+	}},
+
+	// Elsewhere renewals bring what the own process has made as well.
+	{name: "what this process has committed is forgotten before anybody is told of it", model: "NO_PENDING", take: func(r *rules) { r.noPending = true }, file: true, kept: func(t *testing.T, server, _ *process) bool {
+		u, change := anna(t, server)
+		server.serve()
+		var drops atomic.Int32
+		server.memory.before = func() {
+			if drops.Add(1) == 1 {
+				time.Sleep(time.Second) // it is committed, and the one who made it comes no further
+			}
+		}
+		var first sync.WaitGroup
+		first.Go(func() { server.took(block(u)) })
+		synctest.Wait()
+		kept := server.quick(server.took(nothing)) && server.memory.forgot(change)
+		first.Wait()
+		if left := server.pending.others(nil); left != nil {
+			t.Errorf("%v are pending for ever", left)
+		}
+		return kept
+	}},
+}
+
+// elsewhere are rules of the model that this package cannot break, and what holds them.
+var elsewhere = map[string]string{
+	"NO_FILL_TOKEN":      "internal/memory: noFillToken, TestAReadThatBeganBeforeAChangeIsNotKept",
+	"NO_LEASE_CHECK":     "internal/access: noLeaseCheck, TestOnlyALeaseLetsMemoryAnswer",
+	"BAD_CHECK_AT_START": "internal/access: checkAtStart, TestTheLeaseIsAskedLast",
+	"BAD_JOIN_ANYWAY":    "internal/access asks the lease after a read that was joined as after what was remembered",
+	"BAD_PUBLISH_FIRST":  "a poke says nothing but that there is news, and who is poked reads what was committed",
+	"BAD_REPLICA":        "internal/sqlstore: every connection asks for a server that takes writes, TestAStandbyIsNotRead",
+	"BAD_LOG_BY_ID":      "internal/sqlstore: the log is read by snapshots, TestWhatIsCommittedLateIsTold",
+	"NO_SWEEPER":         "no rule: it makes the search smaller",
+	"NO_JOINS":           "no rule: it makes the search smaller",
+}
+
+// Whatever can be taken away from the model can be taken away here, or it is said what stands for it.
+func TestEveryRuleOfTheModelIsHere(t *testing.T) {
+	here := map[string]bool{}
+	for _, rule := range everyRule {
+		here[rule.model] = true
+	}
+	model, err := os.ReadFile("lease.pml")
+	must(t, err)
+	for _, found := range regexp.MustCompile(`\b(?:NO|BAD)_[A-Z_]+\b`).FindAllString(string(model), -1) {
+		if here[found] == (elsewhere[found] != "") {
+			t.Errorf("%s: taken away here: %t, elsewhere: %q", found, here[found], elsewhere[found])
+		}
+	}
 }
 
 // Each rule is needed: with it all is well, without it something is not.
@@ -161,6 +263,10 @@ func TestRules(t *testing.T) {
 	for _, rule := range everyRule {
 		t.Run(rule.name, func(t *testing.T) {
 			t.Parallel()
+			story := story
+			if rule.file {
+				story = bubble
+			}
 			story(t, func(t *testing.T, server, writer *process) {
 				if !rule.kept(t, server, writer) {
 					t.Error("the rule is in force and does not help")

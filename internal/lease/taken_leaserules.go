@@ -13,10 +13,12 @@ func taken() (r rules) {
 	switches := map[string]*bool{
 		"noEpoch": &r.noEpoch, "leaseFromReceipt": &r.leaseFromReceipt, "noMarkCheck": &r.noMarkCheck, "ackFirst": &r.ackFirst,
 		"leaveOrder": &r.leaveOrder, "noWait": &r.noWait, "noopAtOnce": &r.noopAtOnce, "deleteAtOnce": &r.deleteAtOnce,
-		"noOwnNews": &r.noOwnNews, "noFreshServerRule": &r.noFreshServerRule,
+		"noOwnNews": &r.noOwnNews, "noFreshServerRule": &r.noFreshServerRule, "serveBeforeRow": &r.serveBeforeRow, "noJoinCheck": &r.noJoinCheck,
+		"registryFirst": &r.registryFirst, "skipSelf": &r.skipSelf, "noPending": &r.noPending, "ownLeaseShortcut": &r.ownLeaseShortcut,
 	}
 	name := os.Getenv("LEASERULES_WITHOUT")
-	if name == "" {
+	switch name {
+	case "", "noFillToken", "noLeaseCheck", "checkAtStart": // those are of packages memory and access
 		return r
 	}
 	one, ok := switches[name]

@@ -99,7 +99,7 @@ type stamps struct {
 // stamp takes the stamps of things for a value read since mark; ok is false when something has changed since.
 func (m *Memory) stamp(mark Mark, of Things) (s stamps, ok bool) {
 	s = stamps{m.sum(&of), of}
-	return s, m.still(mark) // last: a change after this moves a stamp that was taken before
+	return s, noFillToken || m.still(mark) // last: a change after this moves a stamp that was taken before
 }
 
 // fresh reports whether nothing of what the value depends on has changed.

@@ -416,6 +416,22 @@ func checkUnknown(t *testing.T, err error) {
 	}
 }
 
+// What a standby knows may be old. It is not asked, also where it is named first.
+func TestAStandbyIsNotRead(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.Start(t)
+	primary.Create(t, "propusk")
+	standby := primary.Standby(t, "second")
+	if s, err := Open(t.Context(), standby.URL("propusk")); err == nil {
+		t.Error("a standby is taken for a server")
+		_ = s.Close()
+	}
+	s := openURL(t, standby.Either(primary, "propusk"))
+	if err := s.Update(t.Context(), func(tx store.Tx) error { _, err := tx.InsertUser(numbered(1)); return err }); err != nil {
+		t.Error(err)
+	}
+}
+
 // Where no standby is, whoever said until when he waits is answered by then, and who has gone is waited for only a moment.
 func TestACommitThatWaitsForAStandbyEndsWithItsCaller(t *testing.T) {
 	_, s := absent(t, "")
