@@ -24,6 +24,14 @@ type rule struct {
 	file bool
 }
 
+// forgotten is the plainest of stories: what one process has changed the other has forgotten.
+func forgotten(t *testing.T, server, writer *process) bool {
+	u, change := anna(t, writer)
+	server.serve()
+	writer.took(block(u))
+	return server.memory.forgot(change)
+}
+
 var everyRule = []rule{
 	{name: "a lease that ran out never holds again", model: "NO_EPOCH", take: func(r *rules) { r.noEpoch = true }, kept: func(_ *testing.T, server, _ *process) bool {
 		server.serve()
@@ -78,12 +86,7 @@ var everyRule = []rule{
 		return kept
 	}},
 
-	{name: "a change waits", model: "NO_WAIT", take: func(r *rules) { r.noWait = true }, kept: func(t *testing.T, server, writer *process) bool {
-		u, change := anna(t, writer)
-		server.serve()
-		writer.took(block(u))
-		return server.memory.forgot(change)
-	}},
+	{name: "a change waits", model: "NO_WAIT", take: func(r *rules) { r.noWait = true }, kept: forgotten},
 
 	{name: "a change that is there already is waited for", model: "BAD_NOOP_AT_ONCE", take: func(r *rules) { r.noopAtOnce = true }, kept: func(t *testing.T, server, writer *process) bool {
 		u, change := anna(t, writer)
@@ -163,12 +166,7 @@ var everyRule = []rule{
 		return writer.quick(writer.took(block(u))) && writer.memory.forgot(change)
 	}},
 
-	{name: "nobody remembers without a row", model: "BAD_SERVE_BEFORE_ROW", take: func(r *rules) { r.serveBeforeRow = true }, kept: func(t *testing.T, server, writer *process) bool {
-		u, change := anna(t, writer)
-		server.serve()
-		writer.took(block(u))
-		return server.memory.forgot(change)
-	}},
+	{name: "nobody remembers without a row", model: "BAD_SERVE_BEFORE_ROW", take: func(r *rules) { r.serveBeforeRow = true }, kept: forgotten},
 
 	{name: "a memory whose row has gone does not begin", model: "NO_JOIN_CHECK", take: func(r *rules) { r.noJoinCheck = true }, kept: func(t *testing.T, server, writer *process) bool {
 		server.faults.joined = sync.OnceFunc(func() {
