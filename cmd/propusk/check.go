@@ -20,9 +20,10 @@ func checkCommand() *cobra.Command {
 	var community, owner string
 	var fallback int64
 	cmd := &cobra.Command{
-		Use: "check USER PERMISSION", Short: "May this person do that, here? And why?", Args: cobra.ExactArgs(2),
+		Use: "check USER PERMISSION", Short: "May this person do that, here? And why?", Args: cobra.ExactArgs(2), Annotations: map[string]string{asks: ""},
 		Long: `Decide, as the server would, whether somebody may do something, and say why: which role permits it, where that has it from and by which
-line of the policy; or what is missing, and which roles would give it. The exit code is 0 when it is allowed and 1 when it is denied.
+line of the policy; or what is missing, and which roles would give it. The exit code is 0 when it is allowed, 1 when it is denied,
+and 2 when the question could not be answered.
 
 PERMISSION is a concrete one: entity:action or entity:QUALIFIER:action. One of communities needs --community, one of the platform takes none.
 With --owner it is about an object of that person: shout:update is then allowed by shout:update_any, or by shout:update_own to the owner.

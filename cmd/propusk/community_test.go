@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
 )
@@ -66,7 +68,7 @@ func (c terminal) denies(command string, want ...string) {
 	c.t.Helper()
 	out, err := c.run("", command)
 	var told bytes.Buffer
-	if code := status(err, &told); code != 1 || told.Len() > 0 {
+	if code := status(checkCommand(), err, &told); code != 1 || told.Len() > 0 {
 		c.t.Errorf("%s: exit code %d, told %q\n%s", command, code, told.String(), out)
 	}
 	c.contains(command, out, append(want, "denied: "))
@@ -199,18 +201,20 @@ func TestCheckExplains(t *testing.T) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	for _, end := range []struct {
+		of   *cobra.Command
 		err  error
 		code int
 		told string
 	}{
-		{nil, 0, ""},
-		{errors.New("no"), 1, "propusk: no\n"},
-		{errDenied, 1, ""},
-		{errors.Join(errDenied, errors.New("the disk is full")), 1, "propusk: denied\nthe disk is full\n"},
+		{checkCommand(), nil, 0, ""},
+		{checkCommand(), errDenied, 1, ""},
+		{checkCommand(), errors.New("no"), 2, "propusk: no\n"},
+		{checkCommand(), errors.Join(errDenied, errors.New("the disk is full")), 2, "propusk: denied\nthe disk is full\n"},
+		{versionCommand(), errors.New("no"), 1, "propusk: no\n"},
 	} {
 		var told bytes.Buffer
-		if code := status(end.err, &told); code != end.code || told.String() != end.told {
-			t.Errorf("%v: exit code %d and %q", end.err, code, told.String())
+		if code := status(end.of, end.err, &told); code != end.code || told.String() != end.told {
+			t.Errorf("%s, %v: exit code %d and %q", end.of.Name(), end.err, code, told.String())
 		}
 	}
 }
