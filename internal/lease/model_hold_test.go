@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// search is a search of lease.pml.
+// search is a search of docs/lease.pml.
 type search struct {
 	// defines say what of the protocol is modelled, and which rule is taken away.
 	defines string
@@ -72,7 +72,7 @@ func TestModel(t *testing.T) {
 		}
 		t.Skip("the model is not searched: " + program + what)
 	}
-	model, err := filepath.Abs("lease.pml")
+	model, err := filepath.Abs("../../docs/lease.pml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // rule is a rule of the protocol and a story in which it is needed: kept says whether what the rule is for is so.
 type rule struct {
 	name string
-	// model is the switch that takes the rule away in lease.pml, and take what does here.
+	// model is the switch that takes the rule away in docs/lease.pml, and take what does here.
 	model string
 	take  func(*rules)
 	kept  func(t *testing.T, server, writer *process) bool
@@ -247,7 +247,7 @@ func TestEveryRuleOfTheModelIsHere(t *testing.T) {
 	for _, rule := range everyRule {
 		here[rule.model] = true
 	}
-	model, err := os.ReadFile("lease.pml")
+	model, err := os.ReadFile("../../docs/lease.pml")
 	must(t, err)
 	for _, found := range regexp.MustCompile(`\b(?:NO|BAD)_[A-Z_]+\b`).FindAllString(string(model), -1) {
 		if here[found] == (elsewhere[found] != "") {
