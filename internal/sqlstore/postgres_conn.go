@@ -26,6 +26,9 @@ const (
 	trusted = time.Second
 	// endPatience is how long a rollback may take before the connection is closed instead.
 	endPatience = time.Second
+	// breather is how long a server that lets nobody in is left alone. Each attempt costs it a process, and while it recovers from a crash those of
+	// all who wait for it would take the processor from it.
+	breather = 50 * time.Millisecond
 )
 
 // connections makes and checks connections to one server.
@@ -36,19 +39,67 @@ type connections struct {
 	begun           time.Time
 	answered, broke atomic.Int64
 	probing         singleflight.Group
+	// refused is when the last attempt to connect failed, by the same clock, and 0 when it did not.
+	refused  atomic.Int64
+	knocking singleflight.Group
+}
+
+// gate is a connector that spares a server that has let nobody in: one asks again for all who wait, after a breather.
+type gate struct {
+	driver.Connector
+	conns *connections
+}
+
+// Connect implements driver.Connector.
+func (g gate) Connect(ctx context.Context) (driver.Conn, error) {
+	if g.conns.refused.Load() != 0 {
+		if err := g.conns.knock(ctx); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := g.Connector.Connect(ctx)
+	if ctx.Err() == nil {
+		g.conns.tried(err)
+	}
+	return conn, err
+}
+
+// tried takes note of what an attempt to connect came to.
+func (c *connections) tried(err error) {
+	if err != nil {
+		c.refused.Store(int64(c.now()))
+		return
+	}
+	c.refused.Store(0)
+}
+
+// knock connects once for all who want to after a refusal.
+func (c *connections) knock(ctx context.Context) error {
+	answer := c.knocking.DoChan("", func() (any, error) {
+		time.Sleep(time.Duration(c.refused.Load()) + breather - c.now())
+		err := c.touch(connectPatience)
+		c.tried(err)
+		return nil, err
+	})
+	select {
+	case a := <-answer:
+		return a.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // lastUse is the key under which a connection knows when it was last used, as a *time.Duration.
 const lastUse = "propusk last use"
 
 func (c *connections) connector() driver.Connector {
-	return stdlib.GetConnector(*c.config,
+	return gate{conns: c, Connector: stdlib.GetConnector(*c.config,
 		stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
 			conn.PgConn().CustomData()[lastUse] = new(c.heard())
 			return nil
 		}),
 		stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false }),
-		stdlib.OptionResetSession(c.check))
+		stdlib.OptionResetSession(c.check))}
 }
 
 // check asks a connection of the pool whether it works, unless it did a moment ago. The pool throws away one that does not, and takes
@@ -118,19 +169,26 @@ func (c *connections) watch(ctx context.Context) (context.Context, func()) {
 // probe connects once for all who ask at the same time. Whatever the server answers, it is there.
 func (c *connections) probe() error {
 	_, err, _ := c.probing.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), probePatience)
-		defer cancel()
-		conn, err := pgconn.ConnectConfig(ctx, &c.config.Config)
+		err := c.touch(probePatience)
 		if err != nil && postgresCode(err) == "" {
 			return nil, err
 		}
 		c.heard()
-		if conn != nil {
-			_ = conn.Close(ctx)
-		}
 		return nil, nil
 	})
 	return err
+}
+
+// touch makes a connection for its own sake.
+func (c *connections) touch(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgconn.ConnectConfig(ctx, &c.config.Config)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close(ctx) // it has told what there was to know
+	return nil
 }
 
 func isSilent(ctx context.Context) bool {

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -413,6 +414,52 @@ func checkUnknown(t *testing.T, err error) {
 	var refusal *propusk.Error
 	if !errors.As(err, &refusal) || refusal.Kind != propusk.Unavailable || refusal.Code != "outcome_unknown" {
 		t.Errorf("answered %v", err)
+	}
+}
+
+// While a server recovers it lets nobody in, and whoever waits for it must not keep it from its work by asking.
+func TestAServerThatLetsNobodyInIsNotStormed(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var attempts, answers atomic.Int64
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			attempts.Add(1)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close() })
+	u, err := parsePostgres("postgres://anna@" + listener.Addr().String() + "/propusk?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := &connections{config: u.config, begun: time.Now()}
+	db := sql.OpenDB(conns.connector())
+	t.Cleanup(func() { _ = db.Close() })
+	const waiting, breathers = 8, 6
+	ctx, cancel := context.WithTimeout(t.Context(), breathers*breather)
+	defer cancel()
+	var all sync.WaitGroup
+	for range waiting {
+		all.Go(func() {
+			for ; ctx.Err() == nil; time.Sleep(time.Millisecond) {
+				if _, err := db.Conn(ctx); err == nil {
+					t.Error("connected")
+				}
+				answers.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := attempts.Load(); n == 0 || n > waiting*(breathers+1) || answers.Load() <= n {
+		t.Errorf("%d attempts to connect for %d questions", n, answers.Load())
 	}
 }
 
