@@ -57,8 +57,10 @@ func teachArgs(cmd *cobra.Command) {
 		if fits(cmd, args) == nil {
 			return nil
 		}
+		path := cmd.CommandPath()
 		_, named, _ := strings.Cut(cmd.Use, " ")
-		return fmt.Errorf("write %s; %s --help says more", strings.TrimSpace(cmd.CommandPath()+" "+named), cmd.CommandPath())
+		return fmt.Errorf("write %s, not %s; %s --help says more",
+			strings.TrimSpace(path+" "+named), strings.Join(append([]string{path}, args...), " "), path)
 	}
 }
 

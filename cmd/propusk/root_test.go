@@ -61,7 +61,7 @@ func TestEveryCommandSaysWhatItTakes(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	})
-	const want = "write propusk community grant COMMUNITY USER ROLE; propusk community grant --help says more"
+	const want = "write propusk community grant COMMUNITY USER ROLE, not propusk community grant owls anna@example.org; propusk community grant --help says more"
 	if _, err := run(t, "", "community", "grant", "owls", "anna@example.org"); err == nil || err.Error() != want {
 		t.Errorf("too few: %v", err)
 	}
