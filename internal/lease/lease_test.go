@@ -299,7 +299,7 @@ func (p *process) onServer() bool { return strings.HasPrefix(p.url, "postgres") 
 
 // quick reports whether something waited for nobody, and prompt whether it waited for nobody's lease.
 func (p *process) quick(took time.Duration) bool {
-	return took <= leastRenew || p.onServer() && took < 250*time.Millisecond
+	return took <= leastRenew || p.onServer() && took < 500*time.Millisecond
 }
 
 func (p *process) prompt(took time.Duration) bool {
