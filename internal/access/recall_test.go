@@ -156,7 +156,7 @@ func (t *town) inspect(tb testing.TB) propusk.Pass {
 }
 
 func TestWhatIsRememberedIsNotReadAgain(t *testing.T) {
-	w := settle(t, 3, 2, 1<<20)
+	w := settle(t, 3, 2, 1<<24)
 	first := w.inspect(t)
 	var again propusk.Pass
 	if n := w.reads(func() { again = w.inspect(t) }); n != 0 {
