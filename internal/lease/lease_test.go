@@ -89,6 +89,8 @@ type faults struct {
 	server string
 	// joined, when set, runs when a row is there, leaving when it is taken away, and looking and looked before and after the registry is read.
 	joined, leaving, looking, looked func()
+	// seeing, when set, is told whose row is to say how far it has come.
+	seeing func(id string)
 	// mute loses all messages.
 	mute bool
 }
@@ -135,6 +137,9 @@ func (f *faults) News(ctx context.Context, id string, since store.Position) (sto
 
 func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
 	f.wait()
+	if f.seeing != nil {
+		f.seeing(id)
+	}
 	return f.ChangeLog.Seen(ctx, id, at)
 }
 
@@ -188,6 +193,15 @@ func begin(t testing.TB, url string) *process {
 // serve runs the node until stop or the end of the test, and waits until it has a lease and has told everybody.
 func (p *process) serve() (stop func()) {
 	p.t.Helper()
+	stop = p.run()
+	if !p.Current().Holds() {
+		p.t.Fatal("no lease")
+	}
+	return stop
+}
+
+// run is serve where the lease may have ended already.
+func (p *process) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { p.Run(ctx) })
@@ -197,9 +211,6 @@ func (p *process) serve() (stop func()) {
 	}
 	p.t.Cleanup(stop)
 	p.Await(ctx, 5*time.Second)
-	if !p.Current().Holds() {
-		p.t.Fatal("no lease")
-	}
 	return stop
 }
 

@@ -169,14 +169,16 @@ var everyRule = []rule{
 	{name: "nobody remembers without a row", model: "BAD_SERVE_BEFORE_ROW", take: func(r *rules) { r.serveBeforeRow = true }, kept: forgotten},
 
 	{name: "a memory whose row has gone does not begin", model: "NO_JOIN_CHECK", take: func(r *rules) { r.noJoinCheck = true }, kept: func(t *testing.T, server, writer *process) bool {
+		var gone string
+		var begun atomic.Bool
 		server.faults.joined = sync.OnceFunc(func() {
-			row := []string{*server.row.Load()}
-			must(t, writer.db.ChangeLog().Mark(context.Background(), row))
-			must(t, writer.db.ChangeLog().Delete(context.Background(), row))
+			gone = *server.row.Load()
+			must(t, writer.db.ChangeLog().Mark(context.Background(), []string{gone}))
+			must(t, writer.db.ChangeLog().Delete(context.Background(), []string{gone}))
 		})
-		server.serve()
-		live, _ := writer.rows()
-		return live == 1
+		server.faults.seeing = func(id string) { begun.Store(begun.Load() || id == gone) }
+		server.run()
+		return !begun.Load()
 	}},
 
 	{name: "the registry is read after the commit", model: "BAD_REGISTRY_FIRST", take: func(r *rules) { r.registryFirst = true }, kept: func(t *testing.T, server, writer *process) bool {
