@@ -59,8 +59,14 @@ func teachArgs(cmd *cobra.Command) {
 		}
 		path := cmd.CommandPath()
 		_, named, _ := strings.Cut(cmd.Use, " ")
-		return fmt.Errorf("write %s, not %s; %s --help says more",
-			strings.TrimSpace(path+" "+named), strings.Join(append([]string{path}, args...), " "), path)
+		wrote := path
+		for _, arg := range args {
+			if strings.Contains(arg, "://") { // the URL of a database may hold a password
+				arg = "…"
+			}
+			wrote += " " + arg
+		}
+		return fmt.Errorf("write %s, not %s; %s --help says more", strings.TrimSpace(path+" "+named), wrote, path)
 	}
 }
 

@@ -65,6 +65,9 @@ func TestEveryCommandSaysWhatItTakes(t *testing.T) {
 	if _, err := run(t, "", "community", "grant", "owls", "anna@example.org"); err == nil || err.Error() != want {
 		t.Errorf("too few: %v", err)
 	}
+	if _, err := run(t, "", "import", "discours", "postgres://anna:secret@db/discours"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a URL: %v", err)
+	}
 }
 
 func TestGroupsRefuseWhatTheyDoNotKnow(t *testing.T) {

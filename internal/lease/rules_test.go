@@ -239,8 +239,12 @@ var elsewhere = map[string]string{
 	"BAD_PUBLISH_FIRST":  "a poke says nothing but that there is news, and who is poked reads what was committed",
 	"BAD_REPLICA":        "internal/sqlstore: every connection asks for a server that takes writes, TestAStandbyIsNotRead",
 	"BAD_LOG_BY_ID":      "internal/sqlstore: the log is read by snapshots, TestWhatIsCommittedLateIsTold",
-	"NO_SWEEPER":         "no rule: it makes the search smaller",
-	"NO_JOINS":           "no rule: it makes the search smaller",
+}
+
+// noRules are switches of the model that take no rule away, and what they are for.
+var noRules = map[string]string{
+	"NO_SWEEPER": "leaves out what others do to make the search smaller",
+	"NO_JOINS":   "the same",
 }
 
 // Whatever can be taken away from the model can be taken away here, or it is said what stands for it.
@@ -252,7 +256,7 @@ func TestEveryRuleOfTheModelIsHere(t *testing.T) {
 	model, err := os.ReadFile("../../docs/lease.pml")
 	must(t, err)
 	for _, found := range regexp.MustCompile(`\b(?:NO|BAD)_[A-Z_]+\b`).FindAllString(string(model), -1) {
-		if here[found] == (elsewhere[found] != "") {
+		if noRules[found] == "" && here[found] == (elsewhere[found] != "") {
 			t.Errorf("%s: taken away here: %t, elsewhere: %q", found, here[found], elsewhere[found])
 		}
 	}
