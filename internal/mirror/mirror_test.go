@@ -219,10 +219,12 @@ func TestForgedListsAreNotBelieved(t *testing.T) {
 		"right, and then zeros": {"SETRANGE", k, fmt.Sprint(maxSize + 1), "x"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			// In one step: between two, the mirror repairs what it misses, and there is another key again.
+			script := "return redis.call(unpack(ARGV))"
 			if !strings.HasPrefix(name, "right") {
-				server.Do(t, "DEL", k)
+				script = "redis.call('DEL', KEYS[1]) " + script
 			}
-			server.Do(t, forge...)
+			server.Do(t, append([]string{"EVAL", script, "1", k}, forge...)...)
 			if got := m.Read(t.Context(), 1, hash); got != nil && !bytes.Equal(got, want) {
 				t.Fatalf("found %.100q", got)
 			}
