@@ -119,17 +119,30 @@ type visit struct {
 
 // held is a pass for a community.
 type held struct {
+	// visit is the one that has asked for it, and nil of a pass that was put in by hand.
+	visit     *visit
 	community int64
 	ask       sync.Once
 	pass      propusk.Pass
 	err       error
+	// cut says that there was no answer because the context of who asked had ended: it denies there, and says nothing to others.
+	cut bool
 }
 
 // in is the pass in a community. Whoever comes while it is being asked for waits for that answer; other communities do not.
 func (v *visit) in(ctx context.Context, community int64) *held {
-	h := v.place(community)
-	h.ask.Do(func() { h.pass, h.err = v.guard.ask(ctx, v.request, community) })
-	return h
+	for {
+		h := v.place(community)
+		h.ask.Do(func() {
+			h.pass, h.err = v.guard.ask(ctx, v.request, community)
+			if h.cut = h.err != nil && ctx.Err() != nil; h.cut {
+				v.forget(h)
+			}
+		})
+		if !h.cut || ctx.Err() != nil {
+			return h
+		}
+	}
 }
 
 // place is where the pass for a community is kept. It denies until it was asked for, and when the inspector panics.
@@ -139,7 +152,7 @@ func (v *visit) place(community int64) *held {
 	if h := v.known(community); h != nil {
 		return h
 	}
-	h := &held{community: community, err: errNotAsked}
+	h := &held{visit: v, community: community, err: errNotAsked}
 	switch {
 	case v.first == nil:
 		v.first = h
@@ -149,6 +162,17 @@ func (v *visit) place(community int64) *held {
 		v.others[community] = h
 	}
 	return h
+}
+
+// forget makes room for another answer.
+func (v *visit) forget(h *held) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.first == h {
+		v.first = nil
+		return
+	}
+	delete(v.others, h.community)
 }
 
 // known is nil for a community that nobody has asked about. The caller holds the mutex.
@@ -240,15 +264,16 @@ func PassFrom(ctx context.Context) (propusk.Pass, error) {
 }
 
 // In is ctx with the Pass of who asks in the community of that id, for all that is done in that community within one request: one field
-// of a GraphQL query, say. It asks once per request and community, also when it is called concurrently. Nobody is a member of a
-// community that does not exist; the Pass then permits nothing in it. Errors: Invalid for an id below 1, those of the Inspector, and
-// Forbidden when ctx holds a Pass of [WithPass] for another community and no Middleware that could ask.
+// of a GraphQL query, say. It asks once per request and community, also when it is called concurrently, and again only when there was no
+// answer because ctx had ended. Nobody is a member of a community that does not exist; the Pass then permits nothing in it. Errors: Invalid
+// for an id below 1, those of the Inspector, and Forbidden when ctx holds a Pass of [WithPass] for another community and no Middleware that
+// could ask.
 func In(ctx context.Context, communityID int64) (context.Context, error) {
 	if communityID < 1 {
 		return ctx, propusk.InvalidField(PathValue, "must be the id of a community")
 	}
 	h, put := ctx.Value(passKey{}).(*held)
-	if put && h.community == communityID {
+	if put && h.community == communityID && !h.cut {
 		return ctx, h.err
 	}
 	v, ok := ctx.Value(visitKey{}).(*visit)
@@ -285,12 +310,7 @@ func Anew(ctx context.Context) context.Context {
 
 // knows reports whether h is an answer to this visit, and not a Pass put in by hand, or none.
 func (v *visit) knows(h *held) bool {
-	if h == nil {
-		return false
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.known(h.community) == h
+	return h != nil && h.visit == v
 }
 
 // RolesFrom is get_user_roles_from_context of the seed: the roles of who asks, in the community of the request; none when nobody is known.

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -160,4 +161,81 @@ func (c *counter) Inspect(_ context.Context, bearer string, communityID int64) (
 	defer c.mu.Unlock()
 	c.asked[communityID]++
 	return c.pass(bearer, communityID), nil
+}
+
+// patient is an Inspector that answers when it may, or when whoever asks gives up.
+type patient struct {
+	register *register
+	asked    chan struct{}
+	answer   chan struct{}
+}
+
+func (p patient) Inspect(ctx context.Context, bearer string, communityID int64) (propusk.Pass, error) {
+	p.asked <- struct{}{}
+	select {
+	case <-p.answer:
+		return p.register.pass(bearer, communityID), nil
+	case <-ctx.Done():
+		return propusk.Pass{}, ctx.Err()
+	}
+}
+
+// TestWhoGivesUpDoesNotAnswerForOthers: a field of a query that was cancelled is denied, and the fields beside it and after it are not.
+func TestWhoGivesUpDoesNotAnswerForOthers(t *testing.T) {
+	t.Parallel()
+	for _, before := range []int{0, 1} {
+		t.Run(fmt.Sprintf("%d communities before", before), func(t *testing.T) {
+			t.Parallel()
+			p := patient{register: newRegister(t), asked: make(chan struct{}, 9), answer: make(chan struct{}, 9)}
+			visit(p, "author", func(ctx context.Context) { givesUp(t, p, ctx, before) })
+		})
+	}
+}
+
+func givesUp(t *testing.T, p patient, ctx context.Context, before int) {
+	for range before {
+		p.answer <- struct{}{}
+		if _, err := guard.In(ctx, 2); err != nil {
+			t.Error(err)
+		}
+		<-p.asked
+	}
+	create := guard.Permission("shout:create")
+	in := func(ctx context.Context) <-chan context.Context {
+		to := make(chan context.Context, 1)
+		go func() {
+			there, _ := guard.In(ctx, 1)
+			to <- there
+		}()
+		return to
+	}
+	brief, giveUp := context.WithCancel(ctx)
+	gone := in(brief)
+	<-p.asked
+	beside := in(ctx) // waits for the answer to the other, or comes when there is none: it gets its own
+	giveUp()
+	cut := <-gone
+	if err := create.Check(cut); !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up: %v", err)
+	}
+	p.answer <- struct{}{}
+	if err := create.Check(<-beside); err != nil {
+		t.Errorf("who waited beside: %v", err)
+	}
+	again, err := guard.In(ctx, 1)
+	if err != nil || create.Check(again) != nil {
+		t.Errorf("who comes after: %v", err)
+	}
+	if on, err := guard.In(context.WithoutCancel(cut), 1); err != nil || create.Check(on) != nil {
+		t.Errorf("what goes on where one gave up: %v", err)
+	}
+	if err := create.Check(cut); !errors.Is(err, context.Canceled) {
+		t.Errorf("who gave up, now that there is an answer: %v", err)
+	}
+	if asked := len(p.asked); asked != 1 {
+		t.Errorf("asked %d times for all that did not give up", asked)
+	}
+	if err := create.Check(guard.Anew(cut)); !errors.Is(err, context.Canceled) || len(p.asked) != 2 {
+		t.Errorf("a new message where one gave up: %v, asked %d times", err, len(p.asked))
+	}
 }
