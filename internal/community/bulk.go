@@ -250,7 +250,6 @@ func (b *bulk) stage(ctx context.Context) (bulkID int64, err error) {
 // apply makes the rows true, if by then the caller still may and the community is as it was planned for. It writes before it reads, as
 // UpdateBeside wants it.
 func (b *bulk) apply(tx store.Tx, caller propusk.Pass, bulkID int64) error {
-	id := b.me.Community.ID
 	if _, err := tx.ApplyBulk(bulkID, b.s.Now().Truncate(time.Second)); err != nil {
 		return err
 	}
@@ -271,11 +270,7 @@ func (b *bulk) apply(tx store.Tx, caller propusk.Pass, bulkID int64) error {
 	if err := b.keepsAdmin(tx, me.Community); err != nil {
 		return err
 	}
-	after := audit.Fields{"mode": b.mode, "rows": len(b.rows)}
-	if me.Anywhere() {
-		after["by_platform_admin"] = true
-	}
-	return audit.Record(tx, b.s.Now(), me, audit.Entry{Action: "member.bulk", Target: target(id), After: after, BulkID: bulkID})
+	return b.s.recordRows(tx, me, "member.bulk", audit.Fields{"mode": b.mode, "rows": len(b.rows)}, bulkID)
 }
 
 // asPlanned reports whether all that the rows were judged by is still so. The lists of a key never change.

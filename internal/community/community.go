@@ -303,10 +303,19 @@ func (s *Service) save(tx store.Tx, me propusk.Pass, c *propusk.Community, actio
 
 // record tells the audit, and says so when somebody acted with the power of the platform.
 func (s *Service) record(tx store.Tx, me propusk.Pass, action, target string, before, after audit.Fields) error {
+	return s.enter(tx, me, audit.Entry{Action: action, Target: target, Before: before, After: after})
+}
+
+// recordRows is record of what was done to many members.
+func (s *Service) recordRows(tx store.Tx, me propusk.Pass, action string, after audit.Fields, bulkID int64) error {
+	return s.enter(tx, me, audit.Entry{Action: action, Target: target(me.Community.ID), After: after, BulkID: bulkID})
+}
+
+func (s *Service) enter(tx store.Tx, me propusk.Pass, e audit.Entry) error {
 	if me.Anywhere() {
-		after["by_platform_admin"] = true
+		e.After["by_platform_admin"] = true
 	}
-	return audit.Record(tx, s.Now(), me, audit.Entry{Action: action, Target: target, Before: before, After: after})
+	return audit.Record(tx, s.Now(), me, e)
 }
 
 // Delete is the soft delete of a community. It needs community:delete_own there and to be its creator, or to be a platform admin. Forbidden,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/propusk/propusk"
@@ -116,6 +117,7 @@ func check(to propusk.RoleSettings, grants *rbac.Grants) error {
 func differing(a, b []string) []string { return slices.Concat(without(a, b), without(b, a)) }
 
 // strip takes roles from all members who hold one, and counts those members; unless it may, there must be none. Admin is never among them.
+// The audit has an entry of its own for that, with a row for each of them.
 func (s *Service) strip(tx store.Tx, me propusk.Pass, roles []string, may bool) (stripped int, err error) {
 	lists, err := holders(tx, me.Community.ID, roles)
 	if err != nil || len(lists) == 0 {
@@ -124,6 +126,10 @@ func (s *Service) strip(tx store.Tx, me propusk.Pass, roles []string, may bool) 
 	if !may {
 		return 0, inUse(lists, roles)
 	}
+	bulkID, err := tx.BeginBulk(me.Community.ID, s.Now().Truncate(time.Second))
+	if err != nil {
+		return 0, err
+	}
 	mine := rightsOf(me)
 	for _, list := range lists {
 		if !mine.covers(list.Roles) {
@@ -131,13 +137,13 @@ func (s *Service) strip(tx store.Tx, me propusk.Pass, roles []string, may bool) 
 		}
 		to := without(list.Roles, roles)
 		_, barred := bar(me.Community, true, list.Roles, to)
-		n, err := tx.ReplaceRoleList(me.Community.ID, list.Roles, to, barred)
+		n, err := tx.ReplaceRoleList(bulkID, list.Roles, to, barred)
 		if err != nil {
 			return 0, err
 		}
 		stripped += n
 	}
-	return stripped, nil
+	return stripped, s.recordRows(tx, me, "member.strip", audit.Fields{"taken": held(roles, lists), "rows": stripped}, bulkID)
 }
 
 // holders are the lists of roles that name one of roles.
@@ -153,17 +159,23 @@ func holders(r store.Reader, communityID int64, roles []string) ([]store.RoleLis
 
 func inUse(lists []store.RoleList, roles []string) error {
 	members := 0
-	var held []string
 	for _, list := range lists {
 		members += list.Members
-		held = union(held, list.Roles)
 	}
-	roles = without(roles, without(roles, held))
 	return &propusk.Error{
 		Kind: propusk.Conflict, Code: "roles_in_use",
 		Message: fmt.Sprintf("%s: held by %s; change their roles first, or say on_in_use: strip to take it from them",
-			strings.Join(roles, ", "), count(members)),
+			strings.Join(held(roles, lists), ", "), count(members)),
 	}
+}
+
+// held are those of roles that a list names.
+func held(roles []string, lists []store.RoleList) []string {
+	var all []string
+	for _, list := range lists {
+		all = union(all, list.Roles)
+	}
+	return without(roles, without(roles, all))
 }
 
 func count(members int) string {

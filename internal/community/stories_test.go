@@ -353,6 +353,40 @@ func TestAPolicyThatLosesARole(t *testing.T) {
 	}
 }
 
+// TestTheAuditSaysWhoLostARole, whatever took it from them.
+func TestTheAuditSaysWhoLostARole(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *world) {
+		anna, boris, clara := w.person("Anna"), w.person("Boris"), w.person("Clara")
+		id := w.founds(anna, "owls")
+		_, err := w.Communities.CreateRole(w.ctx(), anna, id, community.NewRole{ID: "own", Name: "Own", Permissions: []string{"shout:create"}})
+		w.must(err)
+		w.give(id, boris, "own", "artist", "reader")
+		w.give(id, clara, "artist")
+		without := propusk.RoleSettings{AvailableRoles: []string{"reader", "own", "admin"}, DefaultRoles: []string{"reader"}}
+		_, err = w.Communities.SetRoleSettings(w.ctx(), anna, id, without, true)
+		w.must(err)
+		w.must(w.Communities.DeleteRole(w.ctx(), anna, id, "own", true))
+		for _, p := range []struct {
+			who  propusk.Pass
+			want []string
+		}{
+			{boris, []string{`[own reader] → [reader] {"rows":1,"taken":["own"]}`, `[own artist reader] → [own reader] {"rows":2,"taken":["artist"]}`}},
+			{clara, []string{`[artist] → [] {"rows":2,"taken":["artist"]}`}},
+			{anna, nil},
+		} {
+			events, _, err := w.Audit.List(w.ctx(), w.Operator(), store.AuditFilter{Target: p.who.User.UserID, Action: "member.strip", Limit: 10})
+			w.must(err)
+			same(t, "events of "+p.who.User.Name, len(events), len(p.want))
+			for i, e := range events {
+				is := fmt.Sprintf("%v → %v %s", e.Row.Before, e.Row.After, e.After)
+				same(t, p.who.User.Name, is, p.want[i])
+				same(t, "actor", e.Actor, anna.User.UserID)
+			}
+		}
+	})
+}
+
 func TestABulkIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *world) {

@@ -79,7 +79,7 @@ func (d *Door) audit(api huma.API) {
 		return page, err
 	}))
 
-	rows := signedInOrKey(operation(http.MethodGet, "/api/admin/audit/bulk/{bulk_id}", "audit-bulk", "What a bulk did to whom; needs audit:read", "Administration"))
+	rows := signedInOrKey(operation(http.MethodGet, "/api/admin/audit/bulk/{bulk_id}", "audit-bulk", "What a bulk, or taking a role away from all, did to whom; needs audit:read", "Administration"))
 	rows.Errors = append(rows.Errors, http.StatusForbidden, http.StatusNotFound)
 	huma.Register(api, rows, answer(d, func(ctx context.Context, me propusk.Pass, in *bulkSearch) (BulkRowPage, error) {
 		found, total, err := d.Audit.Rows(ctx, me, in.BulkID, in.offset(), in.Limit)

@@ -106,7 +106,11 @@ func TestOddTokens(t *testing.T) {
 		}
 		// Whoever takes a role away does not leave it to those.
 		err = s.Update(t.Context(), func(tx store.Tx) error {
-			n, err := tx.ReplaceRoleList(1, []string{"reader"}, []string{"author"}, false)
+			bulkID, err := tx.BeginBulk(1, time.Unix(1, 0))
+			if err != nil {
+				return err
+			}
+			n, err := tx.ReplaceRoleList(bulkID, []string{"reader"}, []string{"author"}, false)
 			if n != 2 {
 				t.Errorf("replaced %d lists", n)
 			}

@@ -261,7 +261,7 @@ func (t tx) DeleteMember(communityID, userID int64) error {
 
 // ReplaceRoleList implements store.MemberWriter. Lists that differ from the wanted one only in what is no role id are replaced too: whoever
 // takes a role away must not leave it to those.
-func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int, error) {
+func (t tx) ReplaceRoleList(bulkID int64, from, to []string, bar bool) (int, error) {
 	wanted, err := rbac.FormatRoles(from)
 	if err != nil {
 		return 0, t.spoil(err)
@@ -270,6 +270,11 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int
 	if err != nil {
 		return 0, t.spoil(err)
 	}
+	b, err := t.bulk(bulkID)
+	if err != nil {
+		return 0, err
+	}
+	communityID := b.community
 	lists, err := t.lists(communityID)
 	if err != nil {
 		return 0, err
@@ -289,9 +294,12 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int
 				return 0, err
 			}
 		}
+		if err := t.writeDown(bulkID, communityID, l.text, list, bar); err != nil {
+			return 0, err
+		}
 		moved := 0
 		err := t.changingMembers(l.count, func() (err error) {
-			moved, err = t.replaceText(communityID, l.text, list)
+			moved, err = t.exec(`UPDATE community_author SET roles = $3 WHERE community_id = $1 AND roles = $2`, communityID, l.text, list)
 			return err
 		}, communityID)
 		if err != nil {
@@ -311,12 +319,16 @@ func (t tx) ReplaceRoleList(communityID int64, from, to []string, bar bool) (int
 	return total, nil
 }
 
-// replaceText gives all whose roles are kept as text the others, and counts them.
-func (t tx) replaceText(communityID int64, text string, to *string) (int, error) {
-	if text == "" {
-		return t.exec(`UPDATE community_author SET roles = $2 WHERE community_id = $1 AND roles IS NULL`, communityID, to)
+// writeDown makes rows of all whose roles are kept as text and are to be others.
+func (t tx) writeDown(bulkID, communityID int64, text string, to *string, bar bool) error {
+	written, err := t.exec(`
+		INSERT INTO bulk_row (bulk_id, author_id, member, before_roles, after_roles, bar, admit)
+		SELECT $1, author_id, TRUE, roles, $4, $5, FALSE FROM community_author WHERE community_id = $2 AND roles = $3`,
+		bulkID, communityID, text, to, bar)
+	if err != nil {
+		return err
 	}
-	return t.exec(`UPDATE community_author SET roles = $3 WHERE community_id = $1 AND roles = $2`, communityID, text, to)
+	return t.change(`UPDATE bulk SET all_rows = all_rows + $2, members = members + $2 WHERE id = $1`, bulkID, written)
 }
 
 // barHolders makes all whose roles are kept as text people who may come in only by being admitted.

@@ -136,9 +136,10 @@ type MemberWriter interface {
 	SetMemberRoles(communityID, userID int64, roles []string) error
 	// DeleteMember ends a membership. ErrNotFound.
 	DeleteMember(communityID, userID int64) error
-	// ReplaceRoleList gives all who have exactly the roles from the roles to instead, and counts them. With bar they are from now on people who
-	// may come in only by being admitted.
-	ReplaceRoleList(communityID int64, from, to []string, bar bool) (int, error)
+	// ReplaceRoleList gives all who have exactly the roles from, at least one, in the community of a bulk the roles to instead, writes them down
+	// as rows of the bulk, where no account may come twice, and counts them. With bar they are from now on people who may come in only by being
+	// admitted.
+	ReplaceRoleList(bulkID int64, from, to []string, bar bool) (int, error)
 	// SetBarred says whether somebody may come in only by being admitted. It leaves the row of the community alone.
 	SetBarred(communityID, userID int64, barred bool) error
 	// SetFollows makes somebody follow a community, or not. It leaves the row of the community alone.

@@ -131,7 +131,8 @@ var acts = []act{
 	}, only(member(1))},
 	{"somebody leaves", func(s scene, tx store.Tx) error { return tx.DeleteMember(s.c.ID, s.u[0].ID) }, only(member(0))},
 	{"a role taken from all", func(s scene, tx store.Tx) error {
-		return discard(tx.ReplaceRoleList(s.c.ID, []string{"reader"}, nil, true))
+		_, _, err := replaceAll(tx, s.c.ID, []string{"reader"}, nil, true)
+		return err
 	}, only(member(0), member(1))},
 	{"settings of a community", func(s scene, tx store.Tx) error {
 		c := s.c
@@ -198,7 +199,8 @@ var changes = []story{
 			return tx.SetMemberRoles(s.c.ID, rows[0].AccountID, []string{"author"})
 		}), []store.Change{{Kind: store.ChangedMember, A: s.c.ID, B: rows[0].AccountID}})
 		same(d, "a role taken from all", d.made(func(tx store.Tx) error {
-			return discard(tx.ReplaceRoleList(s.c.ID, []string{"author"}, []string{"reader"}, false))
+			_, _, err := replaceAll(tx, s.c.ID, []string{"author"}, []string{"reader"}, false)
+			return err
 		}), members)
 		same(d, "one of them afterwards", d.made(func(tx store.Tx) error { return tx.DeleteMember(s.c.ID, rows[0].AccountID) }),
 			[]store.Change{{Kind: store.ChangedMember, A: s.c.ID, B: rows[0].AccountID}})

@@ -92,7 +92,7 @@ var members = []story{
 				"InsertMember":   func(tx store.Tx) error { return tx.InsertMember(c.ID, u[1].ID, []string{no}, noon) },
 				"SetMemberRoles": func(tx store.Tx) error { return tx.SetMemberRoles(c.ID, u[0].ID, []string{no}) },
 				"ReplaceRoleList": func(tx store.Tx) error {
-					_, err := tx.ReplaceRoleList(c.ID, []string{"reader"}, []string{no}, false)
+					_, _, err := replaceAll(tx, c.ID, []string{"reader"}, []string{no}, false)
 					return err
 				},
 				"a forgotten failure": func(tx store.Tx) error {
@@ -226,20 +226,27 @@ var members = []story{
 		d.join(c, nil, u[3])
 		d.join(other, []string{"reader", "author"}, u[4])
 		replace := func(from, to []string, want int) {
-			d.update(func(tx store.Tx) error {
-				n, err := tx.ReplaceRoleList(c.ID, from, to, false)
-				same(d, fmt.Sprint(from, to), n, want)
+			var bulkID int64
+			var n int
+			d.update(func(tx store.Tx) (err error) {
+				bulkID, n, err = replaceAll(tx, c.ID, from, to, false)
 				return err
 			})
+			d.tell(bulkID)
+			rows, total, err := d.now().BulkRows(bulkID, 0, 10)
+			d.must(err)
+			same(d, fmt.Sprint(from, to), []int{n, total, len(rows)}, []int{want, want, want})
+			for _, row := range rows {
+				same(d, "row", row, store.BulkRow{AccountID: row.AccountID, UserID: row.UserID, Member: true, Before: from, After: to})
+			}
 		}
 		replace([]string{"reader", "author"}, []string{"reader"}, 2)
 		replace([]string{"reader", "author"}, []string{"reader"}, 0)
-		replace(nil, []string{"reader"}, 1)
 		replace([]string{"author", "reader"}, nil, 1)
-		replace([]string{"reader"}, []string{"reader"}, 3)
+		replace([]string{"reader"}, []string{"reader"}, 2)
 		lists, err := d.now().RoleLists(c.ID)
 		d.must(err)
-		same(d, "lists", lists, []store.RoleList{{Members: 1}, {Roles: []string{"reader"}, Members: 3}})
+		same(d, "lists", lists, []store.RoleList{{Members: 2}, {Roles: []string{"reader"}, Members: 2}})
 		same(d, "others", d.members(store.MemberFilter{CommunityID: other.ID, Role: "author"}), []string{"person4"})
 	}},
 
@@ -248,8 +255,9 @@ var members = []story{
 		c := d.found(1, u[0].ID)
 		d.join(c, []string{"reader"}, u[:2]...)
 		d.join(c, []string{"author"}, u[2])
-		d.update(func(tx store.Tx) error {
-			_, err := tx.ReplaceRoleList(c.ID, []string{"reader"}, nil, true)
+		var bulkID int64
+		d.update(func(tx store.Tx) (err error) {
+			bulkID, _, err = replaceAll(tx, c.ID, []string{"reader"}, nil, true)
 			return err
 		})
 		for i, want := range []bool{true, true, false} {
@@ -257,9 +265,21 @@ var members = []story{
 			d.must(err)
 			same(d, "barred", barred, want)
 		}
+		d.tell(bulkID)
+		rows, _, err := d.now().BulkRows(bulkID, 0, 10)
+		d.must(err)
+		same(d, "rows of those", []bool{rows[0].Bar, rows[1].Bar}, []bool{true, true})
 	}},
 
 	{"whatever is written, the counts are those of a naive recount", recount},
+}
+
+// replaceAll is ReplaceRoleList as a bulk of its own.
+func replaceAll(tx store.Tx, communityID int64, from, to []string, bar bool) (bulkID int64, n int, err error) {
+	if bulkID, err = tx.BeginBulk(communityID, noon); err == nil {
+		n, err = tx.ReplaceRoleList(bulkID, from, to, bar)
+	}
+	return bulkID, n, err
 }
 
 // model is what a naive program would keep of one community.
@@ -318,7 +338,10 @@ func recount(d *database) {
 				m.remove(n)
 			case 3:
 				from := drawRoles.Draw(rt, "from")
-				write = func(tx store.Tx) error { _, err := tx.ReplaceRoleList(c.ID, from, roles, false); return err }
+				if len(from) == 0 {
+					continue
+				}
+				write = func(tx store.Tx) error { _, _, err := replaceAll(tx, c.ID, from, roles, false); return err }
 				for n, had := range m.roles {
 					if slices.Equal(had, from) {
 						m.roles[n] = roles
