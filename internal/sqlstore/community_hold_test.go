@@ -260,6 +260,23 @@ func measureCrowd(t *testing.T, s *Store) {
 		t.Logf("%-75s %8.1f … %8.1f ms%s", look.name, best.Seconds()*1000, worst.Seconds()*1000, verdict)
 	}
 	measureBulk(t, s)
+	measureStrip(t, s)
+}
+
+// measureStrip takes a role from all who hold it, half a million, while others make small changes.
+func measureStrip(t *testing.T, s *Store) {
+	others, begun, stripped := disturb(s), time.Now(), 0
+	err := s.Update(context.Background(), func(tx store.Tx) error {
+		id, err := tx.BeginBulk(1, time.Unix(4, 0))
+		if err == nil {
+			stripped, err = tx.ReplaceRoleList(id, []string{"reader", "author"}, []string{"reader"}, false)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("taking a role from %d members took %v; meanwhile %s", stripped, time.Since(begun), others())
 }
 
 // measureBulk makes a large bulk while others make small changes.
