@@ -9,7 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -91,7 +91,7 @@ type BulkResults struct {
 func (d *Door) bulk(api huma.API) {
 	op := inCommunity(http.MethodPost, membersPath+"/bulk", "bulk-assign-roles",
 		"Give roles to up to 100,000 accounts: all rows or none; needs what set-roles needs for each", http.StatusConflict, http.StatusRequestEntityTooLarge)
-	op.Description = "Up to 64 MiB. Who is no member is admitted. When rows are wrong, up to a hundred of them are named and nothing is changed."
+	op.Description = "Up to 64 MiB, one at a time. Who is no member is admitted. When rows are wrong, up to a hundred of them are named and nothing is changed."
 	schemas := api.OpenAPI().Components.Schemas
 	op.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}}}
 	op.RequestBody = &huma.RequestBody{
@@ -135,13 +135,14 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigne
 	if err != nil || strconv.FormatInt(id, 10) != r.PathValue("id") {
 		id = 0 // there is none, which the service says in its own words
 	}
-	if err := d.Communities.MayBulk(r.Context(), passOf(r.Context()), id); err != nil {
+	me := passOf(r.Context())
+	if err := d.Communities.MayBulk(r.Context(), me, id); err != nil {
 		return nil, err
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, notJSON()
 	}
-	done, err := d.bulks.enter()
+	done, err := d.bulks.enter(me.User.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigne
 	if err != nil {
 		return nil, err
 	}
-	return d.Communities.Bulk(r.Context(), passOf(r.Context()), id, mode, rows)
+	return d.Communities.Bulk(r.Context(), me, id, mode, rows)
 }
 
 // isJSON reports whether a body is called JSON, or nothing at all, as huma takes others.
@@ -275,18 +276,30 @@ func under(where string, pointer jsontext.Pointer) string {
 // maxBulks is how many bulks are read or carried out at once: each may hold a body of 64 MiB in memory.
 const maxBulks = 2
 
-// bulks counts those under way.
-type bulks struct{ under atomic.Int32 }
+// bulks are those under way, by the account of their caller. Nobody has two of them: whoever sends slowly keeps others from at most one place.
+type bulks struct {
+	mu    sync.Mutex
+	under map[int64]bool
+}
 
 // enter refuses one too many.
-func (b *bulks) enter() (done func(), err error) {
-	if b.under.Add(1) > maxBulks {
-		b.under.Add(-1)
+func (b *bulks) enter(caller int64) (done func(), err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.under) == maxBulks || b.under[caller] {
 		return nil, &propusk.Error{
-			Kind: propusk.Unavailable, Code: "busy", Message: "other bulks are under way: try again in a moment", RetryAfter: time.Second,
+			Kind: propusk.Unavailable, Code: "busy", Message: "another bulk is under way: try again in a moment", RetryAfter: time.Second,
 		}
 	}
-	return func() { b.under.Add(-1) }, nil
+	if b.under == nil {
+		b.under = map[int64]bool{}
+	}
+	b.under[caller] = true
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.under, caller)
+	}, nil
 }
 
 func writeResults(w io.Writer, results []propusk.Assigned) error {
