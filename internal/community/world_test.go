@@ -66,8 +66,16 @@ func (w *world) ctx() context.Context { return w.t.Context() }
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatal(withCause(err))
 	}
+}
+
+// withCause tells what an error answers, and why: a database that cannot be used says so to clients, and the rest to the log.
+func withCause(err error) string {
+	if cause := errors.Unwrap(err); cause != nil {
+		return fmt.Sprintf("%v (%v)", err, cause)
+	}
+	return fmt.Sprint(err)
 }
 
 // person registers somebody and logs them in.
@@ -123,7 +131,7 @@ func (w *world) rolesOf(id int64, p propusk.Pass) string {
 func (w *world) refused(err error, code string) {
 	w.t.Helper()
 	if !errors.Is(err, &propusk.Error{Code: code}) {
-		w.t.Errorf("answered %v, want %s", err, code)
+		w.t.Errorf("answered %s, want %s", withCause(err), code)
 	}
 }
 
