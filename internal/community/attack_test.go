@@ -181,6 +181,40 @@ func TestABulkSeesWhatChangedMeanwhile(t *testing.T) {
 	})
 }
 
+// TestABulkTakesTheLastActiveAdminFromNobodyElse: a bulk asks, as the single calls do, whether it takes the last active admin away, and not whether
+// there is one. Who is active it asks when it writes.
+func TestABulkTakesTheLastActiveAdminFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *world) {
+		anna, boris, root := w.person("Anna"), w.person("Boris"), w.promoted("root", "admin")
+		id := w.founds(anna, "owls")
+		w.give(id, boris, "admin")
+		blocks := func(them propusk.Pass) {
+			_, err := w.Accounts.Block(w.ctx(), root, them.User.UserID)
+			w.must(err)
+		}
+		unblocks := func(them propusk.Pass) {
+			_, err := w.Accounts.Unblock(w.ctx(), root, them.User.UserID)
+			w.must(err)
+		}
+		demotes := func(s *community.Service, rows ...propusk.Assignment) error {
+			_, err := s.Bulk(w.ctx(), root, id, propusk.ModeReplace, rows)
+			return err
+		}
+		blocks(anna)
+		blocks(boris)
+		meanwhile := w.atTheWorstMoment(func() { unblocks(boris) })
+		w.refused(demotes(meanwhile, assign(anna, "editor"), assign(boris, "editor")), "last_community_admin")
+		w.refused(demotes(w.Communities, assign(boris, "editor")), "last_community_admin")
+		same(t, "Boris, who is active", w.rolesOf(id, boris), "[admin]")
+		blocks(boris)
+		w.must(demotes(w.Communities, assign(boris, "editor")))
+		same(t, "Boris, who is blocked", w.rolesOf(id, boris), "[editor]")
+		w.must(demotes(w.Communities, assign(anna, "editor")))
+		same(t, "Anna, who is blocked", w.rolesOf(id, anna), "[editor]")
+	})
+}
+
 func TestAListOfRolesIsBounded(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *world) {
