@@ -52,11 +52,11 @@ func newWorld(t *testing.T, database string, options ...func(*config.Config)) *w
 	}
 	a, err := app.Open(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(withCause(err))
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	if err := a.Keys.Load(t.Context()); err != nil {
-		t.Fatal(err)
+		t.Fatal(withCause(err))
 	}
 	return &world{App: a, t: t}
 }
