@@ -10,7 +10,6 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/community"
-	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -63,7 +62,7 @@ func assign(p propusk.Pass, roles ...string) propusk.Assignment {
 // TestDeletingAnAccountBesideABulkLeavesAnAdmin: a reader deletes the account while a bulk makes it the only admin. SQLite lets nobody write beside.
 func TestDeletingAnAccountBesideABulkLeavesAnAdmin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Database(t))
+	w := newWorld(t, postgresDatabase(t))
 	anna, boris := w.person("Anna"), w.person("Boris")
 	id := w.founds(anna, "owls")
 	w.give(id, boris, "reader")

@@ -30,7 +30,7 @@ type world struct {
 func onEngines(t *testing.T, story func(w *world), options ...func(*config.Config)) {
 	t.Helper()
 	for engine, fresh := range map[string]func(*testing.T) string{
-		"sqlite": sqliteFile, "postgres": func(t *testing.T) string { return pgtest.Database(t) },
+		"sqlite": sqliteFile, "postgres": postgresDatabase,
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -38,6 +38,9 @@ func onEngines(t *testing.T, story func(w *world), options ...func(*config.Confi
 		})
 	}
 }
+
+// postgresDatabase is patient: on a busy machine the server may take a second and more to let a connection in, which none of these tests is about.
+func postgresDatabase(t *testing.T) string { return pgtest.Database(t) + "&connect_timeout=60" }
 
 func sqliteFile(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") }
 
@@ -72,8 +75,8 @@ func (w *world) must(err error) {
 
 // withCause tells what an error answers, and why: a database that cannot be used says so to clients, and the rest to the log.
 func withCause(err error) string {
-	if cause := errors.Unwrap(err); cause != nil {
-		return fmt.Sprintf("%v (%v)", err, cause)
+	if refused := (*propusk.Error)(nil); errors.As(err, &refused) && refused.Cause != nil {
+		return fmt.Sprintf("%v (%v)", err, refused.Cause)
 	}
 	return fmt.Sprint(err)
 }
