@@ -10,7 +10,6 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/community"
-	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -63,7 +62,7 @@ func assign(p propusk.Pass, roles ...string) propusk.Assignment {
 // TestDeletingAnAccountBesideABulkLeavesAnAdmin: a reader deletes the account while a bulk makes it the only admin. SQLite lets nobody write beside.
 func TestDeletingAnAccountBesideABulkLeavesAnAdmin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Database(t))
+	w := newWorld(t, postgresDatabase(t))
 	anna, boris := w.person("Anna"), w.person("Boris")
 	id := w.founds(anna, "owls")
 	w.give(id, boris, "reader")
@@ -178,6 +177,40 @@ func TestABulkSeesWhatChangedMeanwhile(t *testing.T) {
 		})
 		_, err = s.Bulk(w.ctx(), anna, id, propusk.ModeReplace, []propusk.Assignment{assign(boris, "expert")})
 		w.refused(err, "invalid_input")
+	})
+}
+
+// TestABulkTakesTheLastActiveAdminFromNobodyElse: a bulk asks, as the single calls do, whether it takes the last active admin away, and not whether
+// there is one. Who is active it asks when it writes.
+func TestABulkTakesTheLastActiveAdminFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *world) {
+		anna, boris, root := w.person("Anna"), w.person("Boris"), w.promoted("root", "admin")
+		id := w.founds(anna, "owls")
+		w.give(id, boris, "admin")
+		blocks := func(them propusk.Pass) {
+			_, err := w.Accounts.Block(w.ctx(), root, them.User.UserID)
+			w.must(err)
+		}
+		unblocks := func(them propusk.Pass) {
+			_, err := w.Accounts.Unblock(w.ctx(), root, them.User.UserID)
+			w.must(err)
+		}
+		demotes := func(s *community.Service, rows ...propusk.Assignment) error {
+			_, err := s.Bulk(w.ctx(), root, id, propusk.ModeReplace, rows)
+			return err
+		}
+		blocks(anna)
+		blocks(boris)
+		meanwhile := w.atTheWorstMoment(func() { unblocks(boris) })
+		w.refused(demotes(meanwhile, assign(anna, "editor"), assign(boris, "editor")), "last_community_admin")
+		w.refused(demotes(w.Communities, assign(boris, "editor")), "last_community_admin")
+		same(t, "Boris, who is active", w.rolesOf(id, boris), "[admin]")
+		blocks(boris)
+		w.must(demotes(w.Communities, assign(boris, "editor")))
+		same(t, "Boris, who is blocked", w.rolesOf(id, boris), "[editor]")
+		w.must(demotes(w.Communities, assign(anna, "editor")))
+		same(t, "Anna, who is blocked", w.rolesOf(id, anna), "[editor]")
 	})
 }
 

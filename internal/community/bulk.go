@@ -62,7 +62,8 @@ type bulk struct {
 	faults, above []propusk.FieldError
 	rights        rights
 	seen          map[int64]int
-	demotes       bool
+	// demoted are the user_ids of those who are admins no more.
+	demoted []string
 }
 
 func (s *Service) tryBulk(ctx context.Context, caller propusk.Pass, id int64, mode propusk.Mode, rows []propusk.Assignment) ([]propusk.Assigned, error) {
@@ -217,7 +218,9 @@ func (b *bulk) add(i int, is store.Account, to []string) {
 		row.Bar, row.Admit = barred, !barred
 	}
 	b.rows = append(b.rows, row)
-	b.demotes = b.demotes || (slices.Contains(is.Roles, rbac.Admin) && !slices.Contains(to, rbac.Admin))
+	if slices.Contains(is.Roles, rbac.Admin) && !slices.Contains(to, rbac.Admin) {
+		b.demoted = append(b.demoted, is.UserID)
+	}
 }
 
 // refusal names the rows that are wrong. What is malformed comes before what is forbidden.
@@ -297,15 +300,25 @@ func (b *bulk) callerBefore(tx store.Tx, caller propusk.Pass) (propusk.Pass, err
 	return me, access.RequireHere(me, permAssign)
 }
 
+// keepsAdmin refuses rows that took the last active admin of a community away. Where there was none before, they did not.
 func (b *bulk) keepsAdmin(r store.Reader, c propusk.Community) error {
-	if !b.demotes {
+	if len(b.demoted) == 0 {
 		return nil
 	}
 	admins, err := r.ActiveHolders(c.ID, rbac.Admin, 1)
 	if err != nil || admins > 0 {
 		return err
 	}
-	return lastAdmin(c)
+	for _, userID := range b.demoted {
+		user, err := r.UserByUserID(userID)
+		if err != nil {
+			return err
+		}
+		if user.IsActive {
+			return lastAdmin(c)
+		}
+	}
+	return nil
 }
 
 // drop removes what was written down of a bulk that is not to be. What it leaves, Sweep takes.

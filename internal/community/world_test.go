@@ -30,7 +30,7 @@ type world struct {
 func onEngines(t *testing.T, story func(w *world), options ...func(*config.Config)) {
 	t.Helper()
 	for engine, fresh := range map[string]func(*testing.T) string{
-		"sqlite": sqliteFile, "postgres": func(t *testing.T) string { return pgtest.Database(t) },
+		"sqlite": sqliteFile, "postgres": postgresDatabase,
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -38,6 +38,9 @@ func onEngines(t *testing.T, story func(w *world), options ...func(*config.Confi
 		})
 	}
 }
+
+// postgresDatabase is patient: on a busy machine the server may take a second and more to let a connection in, which none of these tests is about.
+func postgresDatabase(t *testing.T) string { return pgtest.Database(t) + "&connect_timeout=60" }
 
 func sqliteFile(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") }
 
@@ -52,11 +55,11 @@ func newWorld(t *testing.T, database string, options ...func(*config.Config)) *w
 	}
 	a, err := app.Open(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(withCause(err))
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	if err := a.Keys.Load(t.Context()); err != nil {
-		t.Fatal(err)
+		t.Fatal(withCause(err))
 	}
 	return &world{App: a, t: t}
 }
@@ -66,8 +69,16 @@ func (w *world) ctx() context.Context { return w.t.Context() }
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatal(withCause(err))
 	}
+}
+
+// withCause tells what an error answers, and why: a database that cannot be used says so to clients, and the rest to the log.
+func withCause(err error) string {
+	if refused := (*propusk.Error)(nil); errors.As(err, &refused) && refused.Cause != nil {
+		return fmt.Sprintf("%v (%v)", err, refused.Cause)
+	}
+	return fmt.Sprint(err)
 }
 
 // person registers somebody and logs them in.
@@ -123,7 +134,7 @@ func (w *world) rolesOf(id int64, p propusk.Pass) string {
 func (w *world) refused(err error, code string) {
 	w.t.Helper()
 	if !errors.Is(err, &propusk.Error{Code: code}) {
-		w.t.Errorf("answered %v, want %s", err, code)
+		w.t.Errorf("answered %s, want %s", withCause(err), code)
 	}
 }
 

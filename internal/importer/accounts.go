@@ -26,7 +26,7 @@ type accountRow struct {
 }
 
 func (r *run) accounts(ctx context.Context) error {
-	return chunks(r.system.Accounts(ctx), sizeOfAccount, func(read []source.Account) error {
+	return chunks(r.system.Accounts(ctx), r.chunk(), sizeOfAccount, func(read []source.Account) error {
 		rows := make([]*accountRow, len(read))
 		for i, a := range read {
 			rows[i] = r.judgeAccount(a)

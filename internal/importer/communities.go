@@ -47,7 +47,7 @@ func (r *run) communities(ctx context.Context) error {
 	if err := r.findOwner(ctx); err != nil {
 		return err
 	}
-	return chunks(r.system.Communities(ctx), sizeOfCommunity, func(read []source.Community) error {
+	return chunks(r.system.Communities(ctx), r.chunk(), sizeOfCommunity, func(read []source.Community) error {
 		rows := make([]*communityRow, len(read))
 		for i, c := range read {
 			rows[i] = r.judgeCommunity(c)

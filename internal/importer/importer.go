@@ -28,6 +28,8 @@ type Service struct {
 	Hasher      *password.Hasher
 	// Now is the wall clock.
 	Now func() time.Time
+	// Chunk is how many rows one transaction takes over at most; 0 stands for a thousand.
+	Chunk int
 }
 
 // Options are how to import.

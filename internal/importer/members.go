@@ -47,7 +47,7 @@ func (r *run) members(ctx context.Context) error {
 		kind: store.ImportedMember, action: "import.members", is: func(s store.Standing) bool { return s.Member },
 		insert: func(g ground, rows []store.MemberRow) error { return g.InsertMembers(rows) },
 	}
-	return chunks(r.system.Members(ctx), sizeOfMember, func(read []source.Member) error {
+	return chunks(r.system.Members(ctx), r.chunk(), sizeOfMember, func(read []source.Member) error {
 		rows := make([]*tie, len(read))
 		for i, m := range read {
 			rows[i] = r.judgeTie(kind.kind, &tie{
@@ -62,7 +62,7 @@ func (r *run) followers(ctx context.Context) error {
 	kind := tieKind{
 		kind: store.ImportedFollower, action: "import.followers", is: func(s store.Standing) bool { return s.Follower }, insert: insertFollowers,
 	}
-	return chunks(r.system.Followers(ctx), sizeOfFollower, func(read []source.Follower) error {
+	return chunks(r.system.Followers(ctx), r.chunk(), sizeOfFollower, func(read []source.Follower) error {
 		rows := make([]*tie, len(read))
 		for i, f := range read {
 			rows[i] = r.judgeTie(kind.kind, &tie{Row: f.Row, account: f.Account, community: f.Community, at: f.FollowedAt})

@@ -21,7 +21,7 @@ func (r *run) recognise(ctx context.Context) error {
 	if err != nil || known[1] == 0 {
 		return err
 	}
-	return chunks(r.system.Accounts(ctx), sizeOfAccount, func(read []source.Account) error {
+	return chunks(r.system.Accounts(ctx), r.chunk(), sizeOfAccount, func(read []source.Account) error {
 		return r.Store.View(ctx, func(reader store.Reader) error {
 			keys := make([]string, len(read))
 			for i, a := range read {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 )
 
 const (
-	// chunkRows is how many rows one transaction takes over: few enough that others who write wait for a fraction of a second.
+	// chunkRows is how many rows one transaction takes over unless said otherwise: few enough that others who write wait for a fraction of a second.
 	chunkRows = 1000
 	// breath is how long the database is left to others between two transactions. Those who wait for an SQLite file look again every 2 ms.
 	breath = 5 * time.Millisecond
@@ -298,16 +299,19 @@ func (r *run) tell(stage string, done, total int) {
 	}
 }
 
-// chunks does something with a thousand rows at a time, or with fewer where they are large.
-func chunks[T any](rows iter.Seq2[T, error], size func(T) int, do func([]T) error) error {
-	chunk := make([]T, 0, chunkRows)
+// chunk is how many rows one transaction takes over at most.
+func (r *run) chunk() int { return cmp.Or(r.Chunk, chunkRows) }
+
+// chunks does something with that many rows at a time, or with fewer where they are large.
+func chunks[T any](rows iter.Seq2[T, error], most int, size func(T) int, do func([]T) error) error {
+	chunk := make([]T, 0, most)
 	bytes := 0
 	for row, err := range rows {
 		if err != nil {
 			return err
 		}
 		bytes += size(row)
-		if chunk = append(chunk, row); len(chunk) < chunkRows && bytes < chunkBytes {
+		if chunk = append(chunk, row); len(chunk) < most && bytes < chunkBytes {
 			continue
 		}
 		if err := do(chunk); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,9 +115,7 @@ func (w *world) login(t *testing.T) session.Tokens {
 func (w *world) use(t *testing.T, access string) error {
 	t.Helper()
 	_, err := w.Resolve(t.Context(), access)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.Run(ctx)
+	w.Flush(t.Context())
 	return err
 }
 
@@ -204,6 +203,35 @@ func TestLastSeenIsWrittenAtMostOnceAMinute(t *testing.T) {
 	if !seen().Equal(w.now) {
 		t.Errorf("not written after a minute: %v", seen())
 	}
+}
+
+// A note of use is written by and by, and at the end what is still noted. The bubble's clock stands still while the database works, so that the
+// limit of the last writing, which is about a database that hangs, is not reached by one that is slow.
+func TestUsesAreWrittenInTheBackground(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		in := w.login(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.Run(ctx)
+		}()
+		for _, then := range []func(){
+			func() { time.Sleep(session.FlushEvery); synctest.Wait() },
+			func() { stop(); <-ended },
+		} {
+			w.now = w.now.Add(time.Minute)
+			if _, _, err := w.resolve(t, in.Access); err != nil {
+				t.Fatal(err)
+			}
+			then()
+			if _, live, err := w.resolve(t, in.Access); err != nil || !live.LastSeen.Equal(w.now) {
+				t.Errorf("last seen at %v, not %v: %v", live.LastSeen, w.now, err)
+			}
+		}
+	})
 }
 
 // claims reads what a token says, with the keys that the database holds: what a thief of the whole database could do.
