@@ -36,6 +36,22 @@ func aliases(n int) string {
 	return text.String() + "}"
 }
 
+// atOnce is how long an answer may take that costs the server next to nothing.
+const atOnce = time.Second
+
+// quickest sends a document, and again while the answer takes long: that may be because of what else the machine has to do, which only adds.
+func (v *village) quickest(token, document string, variables map[string]any) (got reply, least time.Duration) {
+	v.t.Helper()
+	for tries := 0; tries < 10 && (tries == 0 || least > atOnce); tries++ {
+		start := time.Now()
+		got = v.ask(token, document, variables)
+		if took := time.Since(start); tries == 0 || took < least {
+			least = took
+		}
+	}
+	return got, least
+}
+
 // What is too much is refused before any of it runs, and at once.
 func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	v := settle(t)
@@ -66,9 +82,8 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 		"the schema":           {`{__schema{types{name}}}`, "introspection_off"},
 		"a type":               {`{me{id} __type(name:"User"){name}}`, "introspection_off"},
 	} {
-		start := time.Now()
-		got := v.ask(v.founder.Token, is.document, map[string]any{"r": []any{}})
-		if took := time.Since(start); took > time.Second {
+		got, took := v.quickest(v.founder.Token, is.document, map[string]any{"r": []any{}})
+		if took > atOnce {
 			t.Errorf("%s took %v", name, took)
 		}
 		if got.reason() != is.reason || got.code() != "INVALID" || got.at("data") != nil {
@@ -109,9 +124,7 @@ func TestWhatTakesLongToCheckIsNotChecked(t *testing.T) {
 		"types of fragments": types.String(), "fragments that circle": circle, "operations of one fragment": operations.String(),
 		"overlapping fields": overlap,
 	} {
-		start := time.Now()
-		got := v.ask("", document, nil)
-		if took := time.Since(start); got.code() != "INVALID" || got.at("data") != nil || took > time.Second {
+		if got, took := v.quickest("", document, nil); got.code() != "INVALID" || got.at("data") != nil || took > atOnce {
 			t.Errorf("%s, after %v: %.300s", name, took, got.Raw)
 		}
 	}
