@@ -224,9 +224,10 @@ func TestOnlyJSONByPOSTIsTaken(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Status, got.Raw)
 		}
 	}
-	large := `{"query":"{__typename}","variables":{"a":"` + strings.Repeat("x", 1<<20) + `"}}`
+	// Not more by much: what a server does not read may break the connection before the answer is read.
+	large := `{"query":"{__typename}","variables":{"a":"` + strings.Repeat("x", 128<<10) + `"}}`
 	if got := send("POST", "application/json", large); got.Status != 413 || (reply{got}).reason() != "request_entity_too_large" {
-		t.Errorf("a mebibyte and more: %d %s", got.Status, got.Raw)
+		t.Errorf("128 KiB and more: %d %s", got.Status, got.Raw)
 	}
 }
 

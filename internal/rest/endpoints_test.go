@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
@@ -133,6 +134,9 @@ func endpoints() []endpoint {
 	}
 }
 
+// patience is for what has to come about in the end, on however busy a machine.
+const patience = time.Minute
+
 func TestEveryEndpoint(t *testing.T) {
 	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
@@ -155,7 +159,12 @@ func TestEveryEndpoint(t *testing.T) {
 				e.refusesStrangers(t, c, path, body)
 				e.refusesLesserRoles(t, c, path, body)
 				e.refusesBadInput(t, c)
-				if got := c.Call(e.method, path, c.holder(e.needs), body); got.Status != e.status {
+				got := c.Call(e.method, path, c.holder(e.needs), body)
+				// What has a second for the database, on a busy machine may need to be asked again.
+				for start := time.Now(); path == "/readyz" && got.Status == http.StatusServiceUnavailable && time.Since(start) < patience; {
+					got = c.Call(e.method, path, c.holder(e.needs), body)
+				}
+				if got.Status != e.status {
 					t.Errorf("the right caller got %d, not %d: %s", got.Status, e.status, got.Raw)
 				}
 			})
