@@ -29,7 +29,14 @@ type Server struct {
 	Stop func()
 
 	t     *testing.T
-	users atomic.Int64
+	users *atomic.Int64
+}
+
+// For is the same server, for a test within the one that started it.
+func (s *Server) For(t *testing.T) *Server {
+	within := *s
+	within.t = t
+	return &within
 }
 
 // The administrator of every test server.
@@ -76,7 +83,7 @@ func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 // Run runs a server as configured.
 func Run(t *testing.T, c *config.Config) *Server {
 	t.Helper()
-	s := &Server{Config: c, Log: &Buffer{}, Out: &Buffer{}, t: t}
+	s := &Server{Config: c, Log: &Buffer{}, Out: &Buffer{}, t: t, users: new(atomic.Int64)}
 	ctx, cancel := context.WithCancel(context.Background())
 	listening, stopped := make(chan string, 1), make(chan error, 1)
 	go func() {
