@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,13 +17,7 @@ import (
 	"github.com/propusk/propusk/internal/config"
 )
 
-func TestMain(m *testing.M) {
-	// apptest speaks over the default transport, and connections that wait there are nobody's loss.
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		os.Exit(code)
-	}), goleak.IgnoreAnyFunction("github.com/propusk/propusk/internal/pgtest.start"))
-}
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
 
 // patience is for what has to come about in the end, on however busy a machine.
 const patience = time.Minute

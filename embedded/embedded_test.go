@@ -24,7 +24,7 @@ import (
 	"github.com/propusk/propusk/rbac"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
 
 const password = "a perfectly ordinary sentence"
 

@@ -11,12 +11,13 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/embedded"
+	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/librarytest"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/propusktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
 
 func TestEmbeddedOnSQLite(t *testing.T) {
 	t.Parallel()
