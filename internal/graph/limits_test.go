@@ -131,6 +131,7 @@ func TestWhatTakesLongToCheckIsNotChecked(t *testing.T) {
 }
 
 func TestAFaultIsToldInFewWords(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	name := strings.Repeat("n", 24_000)
 	got := v.ask("", `query `+name+`(`+strings.Repeat(`$v:Int `, 300)+`){me{id}}`, nil)
@@ -141,6 +142,7 @@ func TestAFaultIsToldInFewWords(t *testing.T) {
 
 // A variable that gqlgen stumbles over while the operation runs would leave half of it done, and the answer says nothing of it.
 func TestAMisfitIsFoundBeforeAnythingRuns(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	const rename = `a:editProfile(name:"Changed"){success} `
 	for name, of := range map[string]struct {
@@ -166,6 +168,7 @@ func TestAMisfitIsFoundBeforeAnythingRuns(t *testing.T) {
 }
 
 func TestPagesAreBounded(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	for _, of := range []string{"limit:0", "limit:-1", "limit:101", "page:0", "page:1000001"} {
 		for _, root := range []string{`adminGetUsers(` + of + `){success error}`, `myCommunities(` + of + `){success}`,
@@ -183,6 +186,7 @@ func TestPagesAreBounded(t *testing.T) {
 }
 
 func TestTheSchemaIsNotToldWithinItself(t *testing.T) {
+	t.Parallel()
 	v := settle(t, func(c *config.Config) { _ = c.GraphQLIntrospection.Set("on") })
 	if got := v.ask("", nested(4), nil); got.code() != "INVALID" || got.at("data") != nil {
 		t.Errorf("a schema within a schema: %.200s", got.Raw)
@@ -194,6 +198,7 @@ func TestTheSchemaIsNotToldWithinItself(t *testing.T) {
 
 // A browser asks before it sends JSON to another origin, and does not before it sends forms or text.
 func TestOnlyJSONByPOSTIsTaken(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t)
 	const document = `{"query":"{__typename}"}`
 	send := func(method, kind, body string) apptest.Answer {
@@ -232,6 +237,7 @@ func TestOnlyJSONByPOSTIsTaken(t *testing.T) {
 }
 
 func TestIntrospectionIsOffUnlessItIsSwitchedOn(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t, func(c *config.Config) {
 		if err := c.GraphQLIntrospection.Set("on"); err != nil {
 			t.Fatal(err)
