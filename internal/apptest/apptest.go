@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/config"
 	"github.com/propusk/propusk/internal/pgtest"
@@ -70,8 +72,9 @@ func Start(t *testing.T, options ...func(*config.Config)) *Server {
 func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	t.Helper()
 	for engine, fresh := range map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
-		"postgres": func(t *testing.T) string { return pgtest.Database(t) },
+		"sqlite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
+		// A server gives a connection less than a second to be made, which a busy machine may take.
+		"postgres": func(t *testing.T) string { return pgtest.Database(t) + "&connect_timeout=30" },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +96,9 @@ func Run(t *testing.T, c *config.Config) *Server {
 	case s.URL = <-listening:
 	case err := <-stopped:
 		cancel()
-		t.Fatalf("the server did not start: %v", err)
+		var e *propusk.Error
+		_ = errors.As(err, &e)
+		t.Fatalf("the server did not start: %v (%+v)\n%s", err, e, s.Log)
 	}
 	s.Stop = sync.OnceFunc(func() {
 		cancel()
