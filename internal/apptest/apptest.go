@@ -72,15 +72,21 @@ func Start(t *testing.T, options ...func(*config.Config)) *Server {
 func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	t.Helper()
 	for engine, fresh := range map[string]func(t *testing.T) string{
-		"sqlite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
-		// A server gives a connection less than a second to be made, which a busy machine may take.
-		"postgres": func(t *testing.T) string { return pgtest.Database(t) + "&connect_timeout=30" },
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
+		"postgres": Postgres,
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			story(t, func(c *config.Config) { c.Database = fresh(t) })
 		})
 	}
+}
+
+// Postgres is a new database there. Unless it is told so, a server gives a connection less than a second to be made, which may be too little on a
+// busy machine.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	return pgtest.Database(t) + "&connect_timeout=30"
 }
 
 // Run runs a server as configured.
@@ -96,9 +102,11 @@ func Run(t *testing.T, c *config.Config) *Server {
 	case s.URL = <-listening:
 	case err := <-stopped:
 		cancel()
-		var e *propusk.Error
-		_ = errors.As(err, &e)
-		t.Fatalf("the server did not start: %v (%+v)\n%s", err, e, s.Log)
+		cause := err
+		if e, ok := errors.AsType[*propusk.Error](err); ok {
+			cause = e.Cause // which is not told to clients
+		}
+		t.Fatalf("the server did not start: %v (%v)\n%s", err, cause, s.Log)
 	}
 	s.Stop = sync.OnceFunc(func() {
 		cancel()
