@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,13 +17,10 @@ import (
 	"github.com/propusk/propusk/internal/config"
 )
 
-func TestMain(m *testing.M) {
-	// apptest speaks over the default transport, and connections that wait there are nobody's loss.
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		os.Exit(code)
-	}), goleak.IgnoreAnyFunction("github.com/propusk/propusk/internal/pgtest.start"))
-}
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
+
+// patience is for what has to come about in the end, on however busy a machine.
+const patience = time.Minute
 
 // village is a server with two communities: owls, where most things happen, and larks.
 type village struct {
@@ -85,7 +81,8 @@ func (v *village) as(credentials string) *client.Client { return dial(v.t, v.URL
 
 func dial(t testing.TB, address, credentials string, options ...client.Option) *client.Client {
 	t.Helper()
-	c, err := client.New(address, credentials, options...)
+	// Calls that a test holds up wait for longer than the test has patience, unless it says otherwise.
+	c, err := client.New(address, credentials, append([]client.Option{client.Timeout(2 * patience)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +149,7 @@ func (w *wire) wait(t *testing.T) {
 	t.Helper()
 	select {
 	case <-w.arrived:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no call arrived")
 	}
 }

@@ -17,12 +17,13 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/embedded"
 	"github.com/propusk/propusk/guard"
+	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/propusktest"
 	"github.com/propusk/propusk/rbac"
 	"github.com/propusk/propusk/rbac/policyfile"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
 
 // TestAPassToOrderIsWhatAServerGives compares every sort of caller with the same one on a real server, question by question.
 func TestAPassToOrderIsWhatAServerGives(t *testing.T) {

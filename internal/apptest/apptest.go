@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/app"
 	"github.com/propusk/propusk/internal/config"
 	"github.com/propusk/propusk/internal/pgtest"
@@ -29,7 +31,14 @@ type Server struct {
 	Stop func()
 
 	t     *testing.T
-	users atomic.Int64
+	users *atomic.Int64
+}
+
+// For is the same server, for a test within the one that started it.
+func (s *Server) For(t *testing.T) *Server {
+	within := *s
+	within.t = t
+	return &within
 }
 
 // The administrator of every test server.
@@ -64,7 +73,7 @@ func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	t.Helper()
 	for engine, fresh := range map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
-		"postgres": func(t *testing.T) string { return pgtest.Database(t) },
+		"postgres": Postgres,
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -73,10 +82,17 @@ func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	}
 }
 
+// Postgres is a new database there. Unless it is told so, a server gives a connection less than a second to be made, which may be too little on a
+// busy machine.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	return pgtest.Database(t) + "&connect_timeout=30"
+}
+
 // Run runs a server as configured.
 func Run(t *testing.T, c *config.Config) *Server {
 	t.Helper()
-	s := &Server{Config: c, Log: &Buffer{}, Out: &Buffer{}, t: t}
+	s := &Server{Config: c, Log: &Buffer{}, Out: &Buffer{}, t: t, users: new(atomic.Int64)}
 	ctx, cancel := context.WithCancel(context.Background())
 	listening, stopped := make(chan string, 1), make(chan error, 1)
 	go func() {
@@ -86,7 +102,11 @@ func Run(t *testing.T, c *config.Config) *Server {
 	case s.URL = <-listening:
 	case err := <-stopped:
 		cancel()
-		t.Fatalf("the server did not start: %v", err)
+		cause := err
+		if e, ok := errors.AsType[*propusk.Error](err); ok {
+			cause = e.Cause // which is not told to clients
+		}
+		t.Fatalf("the server did not start: %v (%v)\n%s", err, cause, s.Log)
 	}
 	s.Stop = sync.OnceFunc(func() {
 		cancel()

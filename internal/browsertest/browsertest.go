@@ -11,6 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// patience is for all that a test does with its browser, which on a busy machine is slow from its start on.
+const patience = 4 * time.Minute
+
 // New starts a browser with a profile of its own, and skips the test where none is installed.
 func New(t *testing.T) context.Context {
 	t.Helper()
@@ -28,11 +31,12 @@ func New(t *testing.T) context.Context {
 		t.Skip("no chromium on this machine: whether the page draws itself was not tested")
 	}
 
-	limited, stop := context.WithTimeout(t.Context(), 90*time.Second)
+	limited, stop := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(stop)
 	allocator, stopAllocator := chromedp.NewExecAllocator(limited,
 		chromedp.ExecPath(program),
 		chromedp.Headless,
+		chromedp.WSURLReadTimeout(patience),
 		// As on a machine without internet: no name resolves, only the test's own server answers.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	)

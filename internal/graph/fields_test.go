@@ -73,6 +73,7 @@ func (v *village) ladder() map[string][2]string {
 }
 
 func TestEveryFieldAnswersTheRightCallerAndRefusesTheNextBelow(t *testing.T) {
+	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
 		v := settle(t, on)
 		ladder := v.ladder()
@@ -102,6 +103,7 @@ func TestEveryFieldAnswersTheRightCallerAndRefusesTheNextBelow(t *testing.T) {
 
 // A field that nobody thought of in the table is a field that nobody tried without a token.
 func TestTheTableHasEveryField(t *testing.T) {
+	t.Parallel()
 	schema, err := os.ReadFile("../../api/schema.graphql")
 	if err != nil {
 		t.Fatal(err)

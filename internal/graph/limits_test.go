@@ -36,6 +36,22 @@ func aliases(n int) string {
 	return text.String() + "}"
 }
 
+// atOnce is how long an answer may take that costs the server next to nothing.
+const atOnce = time.Second
+
+// quickest sends a document, and again while the answer takes long: that may be because of what else the machine has to do, which only adds.
+func (v *village) quickest(token, document string, variables map[string]any) (got reply, least time.Duration) {
+	v.t.Helper()
+	for tries := 0; tries < 10 && (tries == 0 || least > atOnce); tries++ {
+		start := time.Now()
+		got = v.ask(token, document, variables)
+		if took := time.Since(start); tries == 0 || took < least {
+			least = took
+		}
+	}
+	return got, least
+}
+
 // What is too much is refused before any of it runs, and at once.
 func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	v := settle(t)
@@ -66,9 +82,8 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 		"the schema":           {`{__schema{types{name}}}`, "introspection_off"},
 		"a type":               {`{me{id} __type(name:"User"){name}}`, "introspection_off"},
 	} {
-		start := time.Now()
-		got := v.ask(v.founder.Token, is.document, map[string]any{"r": []any{}})
-		if took := time.Since(start); took > time.Second {
+		got, took := v.quickest(v.founder.Token, is.document, map[string]any{"r": []any{}})
+		if took > atOnce {
 			t.Errorf("%s took %v", name, took)
 		}
 		if got.reason() != is.reason || got.code() != "INVALID" || got.at("data") != nil {
@@ -109,15 +124,14 @@ func TestWhatTakesLongToCheckIsNotChecked(t *testing.T) {
 		"types of fragments": types.String(), "fragments that circle": circle, "operations of one fragment": operations.String(),
 		"overlapping fields": overlap,
 	} {
-		start := time.Now()
-		got := v.ask("", document, nil)
-		if took := time.Since(start); got.code() != "INVALID" || got.at("data") != nil || took > time.Second {
+		if got, took := v.quickest("", document, nil); got.code() != "INVALID" || got.at("data") != nil || took > atOnce {
 			t.Errorf("%s, after %v: %.300s", name, took, got.Raw)
 		}
 	}
 }
 
 func TestAFaultIsToldInFewWords(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	name := strings.Repeat("n", 24_000)
 	got := v.ask("", `query `+name+`(`+strings.Repeat(`$v:Int `, 300)+`){me{id}}`, nil)
@@ -128,6 +142,7 @@ func TestAFaultIsToldInFewWords(t *testing.T) {
 
 // A variable that gqlgen stumbles over while the operation runs would leave half of it done, and the answer says nothing of it.
 func TestAMisfitIsFoundBeforeAnythingRuns(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	const rename = `a:editProfile(name:"Changed"){success} `
 	for name, of := range map[string]struct {
@@ -153,6 +168,7 @@ func TestAMisfitIsFoundBeforeAnythingRuns(t *testing.T) {
 }
 
 func TestPagesAreBounded(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	for _, of := range []string{"limit:0", "limit:-1", "limit:101", "page:0", "page:1000001"} {
 		for _, root := range []string{`adminGetUsers(` + of + `){success error}`, `myCommunities(` + of + `){success}`,
@@ -170,6 +186,7 @@ func TestPagesAreBounded(t *testing.T) {
 }
 
 func TestTheSchemaIsNotToldWithinItself(t *testing.T) {
+	t.Parallel()
 	v := settle(t, func(c *config.Config) { _ = c.GraphQLIntrospection.Set("on") })
 	if got := v.ask("", nested(4), nil); got.code() != "INVALID" || got.at("data") != nil {
 		t.Errorf("a schema within a schema: %.200s", got.Raw)
@@ -181,6 +198,7 @@ func TestTheSchemaIsNotToldWithinItself(t *testing.T) {
 
 // A browser asks before it sends JSON to another origin, and does not before it sends forms or text.
 func TestOnlyJSONByPOSTIsTaken(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t)
 	const document = `{"query":"{__typename}"}`
 	send := func(method, kind, body string) apptest.Answer {
@@ -211,13 +229,15 @@ func TestOnlyJSONByPOSTIsTaken(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Status, got.Raw)
 		}
 	}
-	large := `{"query":"{__typename}","variables":{"a":"` + strings.Repeat("x", 1<<20) + `"}}`
+	// Not more by much: what a server does not read may break the connection before the answer is read.
+	large := `{"query":"{__typename}","variables":{"a":"` + strings.Repeat("x", 128<<10) + `"}}`
 	if got := send("POST", "application/json", large); got.Status != 413 || (reply{got}).reason() != "request_entity_too_large" {
-		t.Errorf("a mebibyte and more: %d %s", got.Status, got.Raw)
+		t.Errorf("128 KiB and more: %d %s", got.Status, got.Raw)
 	}
 }
 
 func TestIntrospectionIsOffUnlessItIsSwitchedOn(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t, func(c *config.Config) {
 		if err := c.GraphQLIntrospection.Set("on"); err != nil {
 			t.Fatal(err)

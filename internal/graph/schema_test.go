@@ -11,6 +11,7 @@ import (
 
 // Whoever forgets a directive on a new field hears of it here.
 func TestEveryFieldSaysWhoMayAskForIt(t *testing.T) {
+	t.Parallel()
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
 	if err := gqlgenguard.New().Validate(schema); err != nil {
 		t.Error(err)

@@ -9,6 +9,7 @@ import (
 
 // The documents in testdata are those of the description of roles in Discours, letter by letter.
 func TestTheDocumentsOfDiscoursRunUnchanged(t *testing.T) {
+	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
 		v := settle(t, on)
 		page := v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), map[string]any{"community_id": v.id})
@@ -47,6 +48,7 @@ func TestTheDocumentsOfDiscoursRunUnchanged(t *testing.T) {
 }
 
 func TestARefusalIsToldInThePayloadAndUnderErrors(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	give := map[string]any{"author_id": v.victim.id, "community_id": v.id, "roles": []string{"reader"}}
 	for name, of := range map[string]struct {

@@ -8,9 +8,10 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
-	"github.com/propusk/propusk/internal/pgtest"
 )
 
 // wire stands between a server and its PostgreSQL, and counts what is executed.
@@ -71,29 +72,36 @@ func (w *wire) forward(in, out net.Conn) {
 // A page of members, their accounts and their roles are so many statements, however many members there are.
 func TestAPageOfMembersIsAFixedNumberOfStatements(t *testing.T) {
 	var w wire
-	v := settle(t, func(c *config.Config) { c.Database = w.through(t, pgtest.Database(t)) })
-	count := func(limit int) int64 {
-		t.Helper()
-		variables := map[string]any{"community_id": v.id, "limit": limit}
-		v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), variables) // what is remembered is remembered by now
-		before := w.statements.Load()
-		got := v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), variables)
-		got.is(t, map[string]any{"errors": nil, fmt.Sprintf("data.adminGetCommunityMembers.members.%d", limit): nil})
-		if got.at(fmt.Sprintf("data.adminGetCommunityMembers.members.%d.roles.0", limit-1)) == nil {
-			t.Fatalf("there are no %d members: %s", limit, got.Raw)
-		}
-		return w.statements.Load() - before
-	}
-	grow := func(by int) {
-		for range by {
+	v := settle(t, func(c *config.Config) { c.Database = w.through(t, apptest.Postgres(t)) })
+	// The owls are 50, the crows 5.
+	owls, crows := v.id, int64(v.Call("POST", "/api/communities", v.founder.Token, map[string]string{"slug": "crows", "name": "The crows"}).Body["id"].(float64))
+	for community, more := range map[int64]int{owls: 46, crows: 4} {
+		v.id = community
+		for range more {
 			v.roles(v.known(v.Register("Member")), "reader")
 		}
 	}
-	grow(1)
-	few := count(5)
-	grow(45)
-	if many := count(50); few == 0 || few != many {
+	count := func(community int64, members int) int64 {
+		t.Helper()
+		before := w.statements.Load()
+		got := v.ask(v.founder.Token, seed(t, "AdminGetCommunityMembers"), map[string]any{"community_id": community, "limit": members})
+		got.is(t, map[string]any{"errors": nil, "data.adminGetCommunityMembers.total": members})
+		if got.at(fmt.Sprintf("data.adminGetCommunityMembers.members.%d.roles.0", members-1)) == nil {
+			t.Fatalf("there are no %d members: %s", members, got.Raw)
+		}
+		return w.statements.Load() - before
+	}
+	// The server has statements of its own, such as renewals, and reads more while nothing is remembered. All that only adds, so a page
+	// costs the least that was counted, and a busy machine has to count for longer until it has seen both pages undisturbed.
+	few, many := count(crows, 5), count(owls, 50)
+	for start, counts := time.Now(), 1; counts < 5 || (few != many && time.Since(start) < patience); counts++ {
+		few, many = min(few, count(crows, 5)), min(many, count(owls, 50))
+	}
+	if few == 0 || few != many {
 		t.Errorf("a page of 5 takes %d statements, one of 50 %d", few, many)
 	}
 	t.Logf("%d statements", few)
 }
+
+// patience is for what has to come about in the end, on however busy a machine.
+const patience = 30 * time.Second

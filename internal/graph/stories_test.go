@@ -12,6 +12,7 @@ const login = `mutation($email:String!,$password:String!){login(email:$email,pas
 	{success error access_token token_type expires_in refresh_token user{id email}}}`
 
 func TestLoginLogoutAndWhatATokenIsWorth(t *testing.T) {
+	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
 		s := apptest.Start(t, on)
 		who := map[string]any{"email": apptest.AdminEmail, "password": apptest.AdminPassword}
@@ -39,6 +40,7 @@ func TestLoginLogoutAndWhatATokenIsWorth(t *testing.T) {
 }
 
 func TestGuessingIsThrottledAtBothDoorsTogether(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t)
 	wrong := map[string]any{"email": apptest.AdminEmail, "password": "a wrong one"}
 	for i := range 10 {
@@ -61,6 +63,7 @@ func TestGuessingIsThrottledAtBothDoorsTogether(t *testing.T) {
 
 // Whatever is wrong with a request, its answer and the log repeat no value of it.
 func TestNoSecretIsEchoed(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t, func(c *config.Config) { _ = c.LogLevel.Set("debug") })
 	const secret = "918273645546372819"
 	for _, document := range []string{
@@ -99,6 +102,7 @@ func TestNoSecretIsEchoed(t *testing.T) {
 }
 
 func TestAnErrorNamesItsRequest(t *testing.T) {
+	t.Parallel()
 	s := apptest.Start(t)
 	got := ask(s, "", `{me{id}}`, nil)
 	got.is(t, map[string]any{"errors.0.extensions.request_id": got.Header.Get("X-Request-ID")})
@@ -111,6 +115,7 @@ func TestAnErrorNamesItsRequest(t *testing.T) {
 
 // A number tells nobody who has an account.
 func TestNumbersRevealNothing(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	const roles = `query($a:Int!){adminGetUserCommunityRoles(author_id:$a,community_id:{id}){success error roles}}`
 	const take = `mutation($a:Int!){adminRemoveUserFromRole(author_id:$a,community_id:{id},role:"reader"){success error}}`
@@ -136,6 +141,7 @@ func TestNumbersRevealNothing(t *testing.T) {
 }
 
 func TestCanKnowsWhoseThingsAreMine(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	const can = `query($p:String!,$c:Int,$o:Int){can(permission:$p,community_id:$c,owner_id:$o){allowed reason}}`
 	for name, of := range map[string]struct {
@@ -165,6 +171,7 @@ func TestCanKnowsWhoseThingsAreMine(t *testing.T) {
 
 // A role and activity change together, or neither does.
 func TestUpdatingAUserIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
 		v := settle(t, on)
 		const update = `mutation($id:Int!,$role:String,$active:Boolean){adminUpdateUser(id:$id,role:$role,is_active:$active){success error user{role is_active}}}`
@@ -198,6 +205,7 @@ func TestUpdatingAUserIsAllOrNothing(t *testing.T) {
 
 // An API key acts for a service. What people do for themselves it cannot do, and its limit holds here too.
 func TestAnAPIKeyManagesMembersAndIsNobody(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	issue := func(permissions ...string) string {
 		made := v.Call("POST", "/api/admin/api-keys", v.root, map[string]any{"name": "site", "permissions": permissions})
@@ -220,6 +228,7 @@ func TestAnAPIKeyManagesMembersAndIsNobody(t *testing.T) {
 }
 
 func TestMyCommunitiesAreAPageOfThoseIAmIn(t *testing.T) {
+	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
 		v := settle(t, on)
 		for _, slug := range []string{"larks", "crows"} {
@@ -238,6 +247,7 @@ func TestMyCommunitiesAreAPageOfThoseIAmIn(t *testing.T) {
 
 // What a request changes is judged anew for each change: a token that ends half-way ends there.
 func TestChangesRunOneAfterAnotherAndEachIsJudged(t *testing.T) {
+	t.Parallel()
 	v := settle(t)
 	got := v.ask(v.reader.Token, `mutation{a:editProfile(name:"Clara A"){success} logout{success} b:editProfile(name:"Clara B"){success}}`, nil)
 	got.is(t, map[string]any{

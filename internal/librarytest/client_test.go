@@ -2,6 +2,7 @@ package librarytest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/client"
@@ -27,7 +28,7 @@ func clientWorld(t *testing.T, s *propusktest.Server) librarytest.World {
 
 func newClient(t *testing.T, s *propusktest.Server, credentials string) *client.Client {
 	t.Helper()
-	c, err := client.New(s.URL, credentials)
+	c, err := client.New(s.URL, credentials, client.Timeout(time.Minute)) // for a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}

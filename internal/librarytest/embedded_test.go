@@ -11,12 +11,12 @@ import (
 
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/embedded"
+	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/librarytest"
-	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/propusktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { apptest.Main(m, func() error { return goleak.Find() }) }
 
 func TestEmbeddedOnSQLite(t *testing.T) {
 	t.Parallel()
@@ -25,7 +25,7 @@ func TestEmbeddedOnSQLite(t *testing.T) {
 
 func TestEmbeddedOnPostgreSQL(t *testing.T) {
 	t.Parallel()
-	run(t, func(t *testing.T, c *embedded.Config) { c.Database = pgtest.Database(t) }, embeddedWorld)
+	run(t, func(t *testing.T, c *embedded.Config) { c.Database = apptest.Postgres(t) }, embeddedWorld)
 }
 
 func onSQLite(*testing.T, *embedded.Config) {} // as propusktest has it

@@ -98,7 +98,7 @@ func (w *world) owls() (Person, int64) {
 }
 
 // slugOf is a slug that nobody else founds a community under.
-func slugOf(founder Person, name string) string { return name + "-" + founder.UserID[:8] }
+func slugOf(founder Person, name string) string { return name + "-" + founder.UserID }
 
 // member makes a new person a member with those roles.
 func (w *world) member(name string, community int64, roles ...string) Person {

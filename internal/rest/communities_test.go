@@ -25,12 +25,17 @@ type village struct {
 
 func settle(t *testing.T, options ...func(*config.Config)) *village {
 	t.Helper()
-	s := apptest.Start(t, options...)
+	return settleOn(t, apptest.Start(t, options...), "owls", "larks")
+}
+
+// settleOn founds a village where there may be others. The names of its communities must be its own.
+func settleOn(t *testing.T, s *apptest.Server, owls, larks string) *village {
+	t.Helper()
 	v := &village{
 		Server: s, t: t, founder: s.WithRole("Anna", "moderator"), editor: s.Register("Boris"), reader: s.Register("Clara"),
 		stranger: s.WithRole("Dora", "moderator"), victim: s.Register("Egor"), root: s.Admin(),
 	}
-	v.id, v.other = v.found(v.founder, "owls"), v.found(v.stranger, "larks")
+	v.id, v.other = v.found(v.founder, owls), v.found(v.stranger, larks)
 	v.roles(v.editor, "reader", "editor")
 	v.ok("POST", v.path("/join"), v.reader.Token, nil)
 	v.roles(v.victim, "reader", "author")
@@ -208,10 +213,11 @@ func badQuestions(at string) map[string]string {
 func TestEveryEndpointOfCommunities(t *testing.T) {
 	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
-		for _, e := range locals() {
+		s := apptest.Start(t, on)
+		for i, e := range locals() {
 			t.Run(e.method+" "+e.path, func(t *testing.T) {
 				t.Parallel()
-				v := settle(t, on)
+				v := settleOn(t, s.For(t), fmt.Sprint("owls-", i), fmt.Sprint("larks-", i))
 				e.path, e.body = v.fill(e.path), v.fill(e.body)
 				e.refusesStrangers(t, v)
 				e.refusesLesserRoles(t, v)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
@@ -16,9 +17,8 @@ type cast struct {
 	admin           string
 }
 
-func play(t *testing.T, on func(*config.Config)) *cast {
+func play(t *testing.T, s *apptest.Server) *cast {
 	t.Helper()
-	s := apptest.Start(t, on)
 	return &cast{Server: s, user: s.Register("Anna"), moderator: s.WithRole("Max", "moderator"), admin: s.Admin()}
 }
 
@@ -133,13 +133,17 @@ func endpoints() []endpoint {
 	}
 }
 
+// patience is for what has to come about in the end, on however busy a machine.
+const patience = time.Minute
+
 func TestEveryEndpoint(t *testing.T) {
 	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		s := apptest.Start(t, on)
 		for _, e := range endpoints() {
 			t.Run(e.method+" "+e.path, func(t *testing.T) {
 				t.Parallel()
-				c := play(t, on)
+				c := play(t, s.For(t))
 				var body any
 				if e.body != nil {
 					body = e.body(c)
@@ -155,7 +159,12 @@ func TestEveryEndpoint(t *testing.T) {
 				e.refusesStrangers(t, c, path, body)
 				e.refusesLesserRoles(t, c, path, body)
 				e.refusesBadInput(t, c)
-				if got := c.Call(e.method, path, c.holder(e.needs), body); got.Status != e.status {
+				got := c.Call(e.method, path, c.holder(e.needs), body)
+				// What has a second for the database, on a busy machine may need to be asked again.
+				for start := time.Now(); path == "/readyz" && got.Status == http.StatusServiceUnavailable && time.Since(start) < patience; {
+					got = c.Call(e.method, path, c.holder(e.needs), body)
+				}
+				if got.Status != e.status {
 					t.Errorf("the right caller got %d, not %d: %s", got.Status, e.status, got.Raw)
 				}
 			})
@@ -211,25 +220,23 @@ func (e endpoint) refusesBadInput(t *testing.T, c *cast) {
 
 func TestUnknownRoutes(t *testing.T) {
 	t.Parallel()
-	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
-		s := apptest.Start(t, on)
-		for _, tt := range []struct {
-			method, path string
-			status       int
-			code, allow  string
-		}{
-			{"GET", "/nowhere", 404, "no_such_route", ""},
-			{"POST", "/", 404, "no_such_route", ""},
-			{"PUT", "/api/users/me", 405, "method_not_allowed", "GET, PATCH, DELETE"},
-			{"GET", "/api/users/register", 405, "method_not_allowed", "POST"},
-			{"DELETE", "/api/users/somebody-else", 404, "no_such_route", ""},
-		} {
-			got := s.Call(tt.method, tt.path, "", nil)
-			if got.Status != tt.status || got.Text("code") != tt.code || got.Header.Get("Allow") != tt.allow {
-				t.Errorf("%s %s: %d %s, Allow %q", tt.method, tt.path, got.Status, got.Raw, got.Header.Get("Allow"))
-			}
+	s := apptest.Start(t)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		code, allow  string
+	}{
+		{"GET", "/nowhere", 404, "no_such_route", ""},
+		{"POST", "/", 404, "no_such_route", ""},
+		{"PUT", "/api/users/me", 405, "method_not_allowed", "GET, PATCH, DELETE"},
+		{"GET", "/api/users/register", 405, "method_not_allowed", "POST"},
+		{"DELETE", "/api/users/somebody-else", 404, "no_such_route", ""},
+	} {
+		got := s.Call(tt.method, tt.path, "", nil)
+		if got.Status != tt.status || got.Text("code") != tt.code || got.Header.Get("Allow") != tt.allow {
+			t.Errorf("%s %s: %d %s, Allow %q", tt.method, tt.path, got.Status, got.Raw, got.Header.Get("Allow"))
 		}
-	})
+	}
 }
 
 // Nothing deletes the caller but the two paths that say so, and no path leads there by a redirect that clients follow.
@@ -273,14 +280,12 @@ func TestLookingAtLogoutDoesNotLogOut(t *testing.T) {
 // The request id ties the audit to the log; only a proxy of ours may choose it.
 func TestClientsDoNotChooseTheRequestID(t *testing.T) {
 	t.Parallel()
-	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
-		for trusted, want := range map[string]bool{"10.0.0.0/8": false, "127.0.0.1": true} {
-			s := apptest.Start(t, on, func(c *config.Config) { c.TrustedProxies = []string{trusted} })
-			request, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
-			request.Header.Set("X-Request-ID", "chosen-by-me")
-			if got := s.Send(request).Header.Get("X-Request-ID"); (got == "chosen-by-me") != want {
-				t.Errorf("with %s trusted the id is %q", trusted, got)
-			}
+	for trusted, want := range map[string]bool{"10.0.0.0/8": false, "127.0.0.1": true} {
+		s := apptest.Start(t, func(c *config.Config) { c.TrustedProxies = []string{trusted} })
+		request, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
+		request.Header.Set("X-Request-ID", "chosen-by-me")
+		if got := s.Send(request).Header.Get("X-Request-ID"); (got == "chosen-by-me") != want {
+			t.Errorf("with %s trusted the id is %q", trusted, got)
 		}
-	})
+	}
 }

@@ -126,6 +126,7 @@ func TestADeadTokenDoesNotKeepAnybodyFromLoggingIn(t *testing.T) {
 func TestWhatEndsASession(t *testing.T) {
 	t.Parallel()
 	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
+		shared := apptest.Start(t, on)
 		for how, end := range map[string]func(s *apptest.Server, anna apptest.Person){
 			"logout": func(s *apptest.Server, anna apptest.Person) { s.Call("POST", "/api/users/logout", anna.Token, nil) },
 			"logout-all": func(s *apptest.Server, anna apptest.Person) {
@@ -148,7 +149,7 @@ func TestWhatEndsASession(t *testing.T) {
 		} {
 			t.Run(how, func(t *testing.T) {
 				t.Parallel()
-				s := apptest.Start(t, on)
+				s := shared.For(t)
 				anna := s.Register("Anna")
 				if got := s.Call("GET", "/api/users/me", anna.Token, nil); got.Status != 200 {
 					t.Fatalf("before: %d", got.Status)
@@ -322,29 +323,25 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 
 func TestBodiesOverAMebibyteAreRefused(t *testing.T) {
 	t.Parallel()
-	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
-		s := apptest.Start(t, on)
-		huge := `{"email":"` + strings.Repeat("a", 1<<20) + `","password":"x"}`
-		if got := s.Call("POST", "/api/users/login", "", huge); got.Status != http.StatusRequestEntityTooLarge {
-			t.Errorf("%d", got.Status)
-		}
-	})
+	s := apptest.Start(t)
+	huge := `{"email":"` + strings.Repeat("a", 1<<20) + `","password":"x"}`
+	if got := s.Call("POST", "/api/users/login", "", huge); got.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d", got.Status)
+	}
 }
 
 func TestCORSAnswersListedOriginsOnly(t *testing.T) {
 	t.Parallel()
-	apptest.Engines(t, func(t *testing.T, on func(*config.Config)) {
-		s := apptest.Start(t, on, func(c *config.Config) { c.CORSOrigins = []string{"https://app.example.org"} })
-		for origin, allowed := range map[string]string{
-			"https://app.example.org": "https://app.example.org", "https://evil.example": "", "null": "", "https://app.example.org.evil.example": "",
-		} {
-			request, _ := http.NewRequest(http.MethodOptions, s.URL+"/api/users/login", nil)
-			request.Header.Set("Origin", origin)
-			request.Header.Set("Access-Control-Request-Method", "POST")
-			got := s.Send(request)
-			if got.Header.Get("Access-Control-Allow-Origin") != allowed || got.Header.Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf("origin %s: %v", origin, got.Header)
-			}
+	s := apptest.Start(t, func(c *config.Config) { c.CORSOrigins = []string{"https://app.example.org"} })
+	for origin, allowed := range map[string]string{
+		"https://app.example.org": "https://app.example.org", "https://evil.example": "", "null": "", "https://app.example.org.evil.example": "",
+	} {
+		request, _ := http.NewRequest(http.MethodOptions, s.URL+"/api/users/login", nil)
+		request.Header.Set("Origin", origin)
+		request.Header.Set("Access-Control-Request-Method", "POST")
+		got := s.Send(request)
+		if got.Header.Get("Access-Control-Allow-Origin") != allowed || got.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("origin %s: %v", origin, got.Header)
 		}
-	})
+	}
 }
