@@ -190,7 +190,16 @@ func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
 
 func (f *faults) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
 	f.run(func() func() { return f.looking })
-	census, err := f.ChangeLog.Nodes(f.within(ctx), at)
+	var census store.Census
+	read := func() (err error) {
+		census, err = f.ChangeLog.Nodes(f.within(ctx), at)
+		return err
+	}
+	ask := steady
+	if !f.patient {
+		ask = func(do func() error, _ ...string) error { return do() }
+	}
+	err := ask(read)
 	if server := f.calledServer(); server != "" {
 		census.Server, census.Settled = server, false
 	}
@@ -234,12 +243,12 @@ func (f *faults) Confirm(ctx context.Context, server string) error {
 	return f.ChangeLog.Confirm(ctx, server)
 }
 
-// steady does something again for as long as a busy machine refuses it, undone.
-func steady(do func() error) error {
+// steady does something again for as long as a busy machine refuses it, undone, or for one of these other reasons.
+func steady(do func() error, reasons ...string) error {
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		err := do()
 		var refused *propusk.Error
-		if !errors.As(err, &refused) || refused.Code != "database_unavailable" || time.Since(begun) > patience {
+		if !errors.As(err, &refused) || !slices.Contains(append(reasons, "database_unavailable"), refused.Code) || time.Since(begun) > patience {
 			return err
 		}
 	}
@@ -272,9 +281,10 @@ func begin(t testing.TB, url string) *process {
 	return p
 }
 
-// usual makes leases as long as they usually are.
+// usual makes leases as long as they usually are, and what is asked of the log as short.
 func (p *process) usual() {
 	p.t.Helper()
+	p.faults.patient = false
 	must(p.t, steady(func() (err error) {
 		p.timing, err = p.db.ChangeLog().Timing(context.Background())
 		return err
@@ -396,7 +406,7 @@ func (p *process) update(fn func(store.Tx) error) (took time.Duration, err error
 		begun := p.now()
 		defer func() { took = p.now() - begun }()
 		return p.Store().Update(context.Background(), fn)
-	})
+	}, "outcome_unknown") // what is changed here may be changed again
 	return took, err
 }
 
@@ -455,6 +465,16 @@ func (p *process) tookLate(thaw func(), fn func(store.Tx) error) {
 		}
 		return fn(tx)
 	})
+}
+
+// news is what happened since then, whoever asks.
+func (p *process) news(since store.Position) (news store.News) {
+	p.t.Helper()
+	must(p.t, steady(func() (err error) {
+		news, err = p.db.ChangeLog().News(context.Background(), "", since)
+		return err
+	}))
+	return news
 }
 
 func (p *process) census() (census store.Census) {

@@ -154,7 +154,7 @@ func TestAChangeThatFindsItMadeOnThePrimaryAloneWaitsForAStandby(t *testing.T) {
 	go func() {
 		var err error
 		for err == nil { // until the server has heard of it, commits do not wait
-			_, err = p.update(block(u))
+			err = steady(func() error { return p.Store().Update(context.Background(), block(u)) })
 		}
 		made <- err
 	}()

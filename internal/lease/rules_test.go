@@ -59,7 +59,7 @@ var everyRule = []rule{
 	{name: "a node that was taken for dead begins anew", model: "NO_MARK_CHECK", take: func(r *rules) { r.noMarkCheck = true }, kept: func(t *testing.T, server, writer *process) bool {
 		server.serve()
 		held := server.Current()
-		must(t, writer.db.ChangeLog().Mark(context.Background(), []string{*server.row.Load()}))
+		must(t, steady(func() error { return writer.db.ChangeLog().Mark(context.Background(), []string{*server.row.Load()}) }))
 		server.moment()
 		return server.Current() != held && !held.Holds()
 	}},
@@ -146,15 +146,12 @@ var everyRule = []rule{
 		server.serve()
 		held := server.Current()
 		ctx := context.Background()
-		begun, err := writer.db.ChangeLog().News(ctx, "", nil)
-		must(t, err)
+		begun := writer.news(nil)
 		thaw := server.freeze()
 		writer.alone(block(u))
 		for gap := false; !gap; { // on a server others may keep it from being removed for a while
-			must(t, writer.db.ChangeLog().Prune(ctx, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)))
-			news, err := writer.db.ChangeLog().News(ctx, "", begun.At)
-			must(t, err)
-			gap = news.Gap
+			must(t, steady(func() error { return writer.db.ChangeLog().Prune(ctx, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)) }))
+			gap = writer.news(begun.At).Gap
 			time.Sleep(10 * time.Millisecond)
 		}
 		thaw()
@@ -179,8 +176,8 @@ var everyRule = []rule{
 		var begun atomic.Bool
 		server.faults.joined = sync.OnceFunc(func() {
 			gone = *server.row.Load()
-			must(t, writer.db.ChangeLog().Mark(context.Background(), []string{gone}))
-			must(t, writer.db.ChangeLog().Delete(context.Background(), []string{gone}))
+			must(t, steady(func() error { return writer.db.ChangeLog().Mark(context.Background(), []string{gone}) }))
+			must(t, steady(func() error { return writer.db.ChangeLog().Delete(context.Background(), []string{gone}) }))
 		})
 		server.faults.seeing = func(id string) { begun.Store(begun.Load() || id == gone) }
 		server.run()
@@ -191,9 +188,11 @@ var everyRule = []rule{
 		u, change := anna(t, writer)
 		committed := false
 		writer.faults.looked = sync.OnceFunc(func() { // somebody joins who was not seen
-			now, err := writer.db.Now(context.Background()).UserByUserID(u.UserID)
-			must(t, err)
-			committed = !now.IsActive
+			must(t, steady(func() error {
+				now, err := writer.db.Now(context.Background()).UserByUserID(u.UserID)
+				committed = !now.IsActive
+				return err
+			}))
 			server.serve()
 		})
 		u.IsActive = false
