@@ -14,5 +14,5 @@ const (
 	nodeUpgraded   = 1  // of each kind on old and on new nodes
 	nodeFailovers  = 30 // revocations answered around the death of a primary
 	// nodeRest is what who asks all the time rests between two questions: other stories want the processor too.
-	nodeRest = 2 * time.Millisecond
+	nodeRest = 8 * time.Millisecond
 )

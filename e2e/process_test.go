@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// building is what the go command is told, without cgo. deploy/Dockerfile tells it the same.
+var building = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"}
+
 // build makes the program that users get, once per run. Only a race detector or coverage that somebody asked of the tests is left out.
 var build = sync.OnceValues(func() (string, error) {
 	sources, err := filepath.Glob("../cmd/propusk/*.go")
@@ -60,8 +66,8 @@ var build = sync.OnceValues(func() (string, error) {
 		}
 	}
 	program := filepath.Join(workshop, "propusk.exe") // Windows wants the ending, others do not mind
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "../cmd/propusk")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	cmd := exec.Command("go", append(slices.Clone(building), "-o", program, "./cmd/propusk")...)
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -315,6 +321,27 @@ func (t *transcript) await(form *regexp.Regexp, exited <-chan struct{}) []string
 func last(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// fixedPort is one that is free, below those that systems give to outgoing connections: a node is found at its port again after a restart.
+func fixedPort(t *testing.T) int {
+	t.Helper()
+	for range 1000 {
+		port := 15_000 + rand.IntN(15_000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 // tool finds a program that a story needs beside Propusk: without it CI fails and other machines skip.
