@@ -398,7 +398,7 @@ func TestAProxyLetsThroughWhatPropuskTakes(t *testing.T) {
 // While it drains a node says so and answers, and then each connection once more.
 func TestADrainingNodeSaysSoFirst(t *testing.T) {
 	t.Parallel()
-	s := serve(t, setup{env: cheap, args: []string{"--drain", "3s"}})
+	s := serve(t, setup{env: cheap, args: []string{"--drain", "6s"}}) // in which a program is started, however slowly
 	kept := newClient(t, s.url)
 	kept.call(t, http.StatusOK, "GET", "/readyz", "", nil)
 	must(t, setup{args: []string{"ready", "--listen", strings.TrimPrefix(s.url, "http://")}})

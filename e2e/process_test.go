@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if !hold && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-test.parallel=") }) {
 		// Most stories wait more than they work: for a lease to run out, a server to come back, a disk.
-		if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {
+		if err := flag.Set("test.parallel", fmt.Sprint(3*runtime.GOMAXPROCS(0))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
