@@ -218,11 +218,21 @@ func run(t *testing.T, s setup) (code int, out, errors string) {
 // must runs a command that has to succeed and gives what it printed.
 func must(t *testing.T, s setup) string {
 	t.Helper()
-	code, out, errors := run(t, s)
-	if code != 0 {
-		t.Fatalf("propusk %s: exit code %d, %s", strings.Join(s.args, " "), code, errors)
+	for begun := time.Now(); ; {
+		code, out, errors := run(t, s)
+		if code == 0 {
+			return out
+		}
+		if !isPutOff(errors, begun) {
+			t.Fatalf("propusk %s: exit code %d, %s", strings.Join(s.args, " "), code, errors)
+		}
 	}
-	return out
+}
+
+// isPutOff reports whether a program has ended with the word that its database is too busy, nothing was done, and it is to be started again: that is
+// how it is on a machine that tells many stories at once.
+func isPutOff(said string, begun time.Time) bool {
+	return strings.HasSuffix(said, "propusk: the database cannot be used at the moment; try again\n") && time.Since(begun) < patience
 }
 
 // server is a process that serves, and a client of it.
@@ -238,9 +248,16 @@ var listening = regexp.MustCompile(`is listening on (http://\S+)\n`)
 // serve runs "propusk serve" on a free port and waits until it says where it listens. The database is propusk.db in s.dir.
 func serve(t *testing.T, s setup) *server {
 	t.Helper()
-	server := launch(t, s)
-	server.await(t)
-	return server
+	if s.dir == "" {
+		s.dir = t.TempDir()
+	}
+	for begun := time.Now(); ; {
+		server := launch(t, s)
+		if server.out.await(listening, server.exited) != nil || server.running() || !isPutOff(server.err.String(), begun) {
+			server.await(t)
+			return server
+		}
+	}
 }
 
 // launch is serve without the waiting.
