@@ -25,11 +25,4 @@ const (
 	meddleEvery     = 20 * time.Millisecond
 	loginMemory     = "64" // KiB of one hash where the time of a login is looked at
 	loginIterations = "1"
-
-	// How soon something is well again, or refused, is claimed for a machine that does nothing else. Here it only has to happen.
-	healthyWithin = patience
-	resumesWithin = patience
-	backWithin    = patience
-	refusedWithin = patience / 4
-	insistence    = 2 * patience
 )

@@ -25,10 +25,4 @@ const (
 	meddleEvery     = time.Second
 	loginMemory     = "19456" // the default
 	loginIterations = "2"
-
-	healthyWithin = 5 * time.Second  // after a fault every node serves again, from memory if it did before
-	resumesWithin = 15 * time.Second // after a standby has taken over changes are made again
-	backWithin    = 10 * time.Second // after its database a server is back
-	refusedWithin = 1200 * time.Millisecond
-	insistence    = 30 * time.Second // so long a revocation is tried again while something is broken
 )

@@ -15,4 +15,11 @@ const (
 	nodeFailovers  = 30 // revocations answered around the death of a primary
 	// nodeRest is what who asks all the time rests between two questions: other stories want the processor too.
 	nodeRest = 8 * time.Millisecond
+
+	// How soon something is well again, or refused, is claimed for a machine that does nothing else. Here it only has to happen.
+	healthyWithin = patience
+	resumesWithin = patience
+	backWithin    = patience
+	refusedWithin = patience / 4
+	insistence    = 2 * patience
 )

@@ -266,7 +266,7 @@ func TestAnHonestServer(t *testing.T) {
 
 // A server that forgets, or that answers from an old memory, is found out.
 func TestWrongAnswersAreFound(t *testing.T) {
-	beside(t, func(t *testing.T, s *server) {
+	beside(t, func(t *testing.T, _ *server) {
 		for _, c := range []struct {
 			want string
 			lie  func(*server)
@@ -274,7 +274,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 			{"allowed after the role had been taken", func(s *server) { s.stale = true }},
 			{"denied after the role had been given", func(s *server) { s.deaf = true }},
 		} {
-			s = newServer(t)
+			s := newServer(t)
 			c.lie(s)
 			r := mustRun(t, s.options(load.Mix{load.Roles: 1}))
 			if text := table(t, r); r.Err() == nil || !strings.Contains(text, "WRONG") || !strings.Contains(text, c.want) {
