@@ -96,7 +96,10 @@ func TestAKilledRestoreLeavesOneOfBoth(t *testing.T) {
 		copyFile(t, old, s.database)
 		copyFile(t, old+"-wal", s.database+"-wal")
 		p := start(t, restore)
-		<-time.After(rand.N(whole)) // the moment is to be any
+		select {
+		case <-time.After(rand.N(whole)): // the moment is to be any
+		case <-p.exited:
+		}
 		p.kill()
 		isSound(t, s.database)
 		found := accountsIn(t, s.database)

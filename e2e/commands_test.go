@@ -81,12 +81,13 @@ func (s *server) keepBusy(t *testing.T, clients int) func() int {
 					return
 				default:
 				}
-				a, err := s.try("PATCH", "/api/users/me", token, form{"last_name": fmt.Sprintf("Number %d", counts[i])})
+				a, err := s.steady("PATCH", "/api/users/me", token, form{"last_name": fmt.Sprintf("Number %d", counts[i])})
 				if err != nil || a.status != http.StatusOK {
 					t.Errorf("%s cannot write beside the command line: %v %v", name, a, err)
 					return
 				}
 				counts[i]++
+				rest()
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func TestTwoAdminsDemoteEachOther(t *testing.T) {
 				case 2:
 					method, path, body = "POST", community+"/leave", nil
 				}
-				got, err := s.try(method, path, by.token, body)
+				got, err := s.steady(method, path, by.token, body)
 				mu.Lock()
 				defer mu.Unlock()
 				if answers[got.status]++; err != nil {
@@ -174,16 +174,16 @@ func (s *server) otherWrites(t *testing.T, root, community string) []func(int) {
 	}
 	return []func(int){
 		func(i int) {
-			got, err := s.try("POST", "/api/users/register", "", registration(fmt.Sprintf("latecomer%d", i)))
+			got, err := s.steady("POST", "/api/users/register", "", registration(fmt.Sprintf("latecomer%d", i)))
 			check("registering", got, err)
 		},
 		func(i int) {
 			role := []string{"reader", "author"}[i%2]
-			got, err := s.try("PUT", community+"/members/"+member.userID+"/roles", root, map[string]any{"roles": []string{role}})
+			got, err := s.steady("PUT", community+"/members/"+member.userID+"/roles", root, map[string]any{"roles": []string{role}})
 			check("giving a role", got, err)
 		},
 		func(i int) {
-			got, err := s.try("POST", community+[]string{"/join", "/leave"}[i%2], guest.token, nil)
+			got, err := s.steady("POST", community+[]string{"/join", "/leave"}[i%2], guest.token, nil)
 			check("coming and going", got, err)
 		},
 	}
@@ -203,7 +203,7 @@ func (s *server) crowd(t *testing.T, n int) []string {
 	for range 32 {
 		clients.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && !t.Failed(); i = int(next.Add(1)) - 1 {
-				got, err := s.try("POST", "/api/users/register", "", registration(fmt.Sprintf("person%d", i)))
+				got, err := s.steady("POST", "/api/users/register", "", registration(fmt.Sprintf("person%d", i)))
 				if ids[i] = got.text("user_id"); err != nil || ids[i] == "" {
 					t.Errorf("registering: %v %v", got, err)
 				}

@@ -13,7 +13,7 @@ const (
 	crashMost       = 500 // and at most
 	registrations   = 320 // of 32 clients together, for one count of fsyncs
 	sharedBy        = 2   // so many must share a flush on average; few registrations on a busy machine share less
-	alone           = 40  // of one client, for comparison
+	alone           = 40  // of one client, for comparison, in long runs
 	loginsOfEach    = 60  // for each way a login can fail
 	refreshRaces    = 20  // of a refresh with logout-all
 	commandRounds   = 2

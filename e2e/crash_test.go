@@ -24,12 +24,15 @@ const crashWriters = 32
 // A killed process loses nothing that it has handed to the kernel. So this shows that answers come after the commit, and that a commit
 // is whole; that it is on the disk by then is for TestAnAnswerIsOnTheDisk to show.
 func TestACrashLosesNothingThatWasAnswered(t *testing.T) {
+	besideOthers(t)
 	t.Run("SQLite", func(t *testing.T) {
+		besideOthers(t)
 		dir := t.TempDir()
 		crashServers(t, setup{dir: dir, env: append(cheap, unlimited), args: quiet})
 		isSound(t, dir+"/propusk.db")
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
+		besideOthers(t)
 		crashServers(t, setup{env: append(cheap, unlimited), args: append([]string{"--database", pgtest.Start(t).Database(t)}, quiet...)})
 	})
 }
@@ -242,8 +245,12 @@ func sessionOf(a answer) crashSession {
 	return crashSession{access: a.text("access_token"), refresh: a.text("refresh_token")}
 }
 
-func (a *crashAccount) register(c *client) (answer, error) {
-	got, err := c.try("POST", "/api/users/register", "",
+func (a *crashAccount) register(c *client) (answer, error) { return a.registerBy(c.try) }
+
+func (a *crashAccount) registerAgain(c *client) (answer, error) { return a.registerBy(c.steady) }
+
+func (a *crashAccount) registerBy(send func(method, path, token string, body any) (answer, error)) (answer, error) {
+	got, err := send("POST", "/api/users/register", "",
 		form{"name": a.shown.name, "last_name": a.shown.lastName, "email": a.email, "password": a.password})
 	a.userID, a.shown.slug = got.text("user_id"), got.text("slug")
 	return got, err
@@ -295,11 +302,11 @@ func (a *crashAccount) settle(c *client) (happened bool, err error) {
 		p.refreshes.refresh = "" // it may have been replaced by one that nobody has; the access token is as good as before
 	case p.edits != nil:
 		var me answer
-		me, err = c.try("GET", "/api/users/me", a.sessions[0].access, nil)
+		me, err = c.steady("GET", "/api/users/me", a.sessions[0].access, nil)
 		happened = me.text("name") == p.edits.name
 	default:
 		var in answer
-		in, err = c.try("POST", "/api/users/login", "", form{"email": a.email, "password": p.password})
+		in, err = c.steady("POST", "/api/users/login", "", form{"email": a.email, "password": p.password})
 		happened = in.status == http.StatusOK
 	}
 	if happened {
@@ -312,16 +319,16 @@ func (a *crashAccount) settle(c *client) (happened bool, err error) {
 // settleRegistration: an account that is there lets its owner in, and one that is not can be registered now. Anything else would be half
 // an account.
 func (a *crashAccount) settleRegistration(c *client) (happened bool, err error) {
-	in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+	in, err := c.steady("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
 	if err != nil {
 		return false, err
 	}
 	if in.status == http.StatusOK {
-		me, err := c.try("GET", "/api/users/me", in.text("access_token"), nil)
+		me, err := c.steady("GET", "/api/users/me", in.text("access_token"), nil)
 		a.userID, a.shown.slug = me.text("user_id"), me.text("slug")
 		return true, err
 	}
-	again, err := a.register(c)
+	again, err := a.registerAgain(c)
 	if err == nil && again.status != http.StatusCreated {
 		err = fmt.Errorf("%s was registered by half: its owner cannot log in (%v), and the address cannot be registered (%v)", a.email, in, again)
 	}
@@ -330,14 +337,14 @@ func (a *crashAccount) settleRegistration(c *client) (happened bool, err error) 
 
 // checkWhole compares the account with what its owner was told.
 func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
-	in, err := c.try("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
+	in, err := c.steady("POST", "/api/users/login", "", form{"email": a.email, "password": a.password})
 	if err != nil || in.status != http.StatusOK {
 		t.Errorf("%s cannot log in any more: %v %v", a.email, in, err)
 		return
 	}
 	for _, session := range append([]*crashSession{{access: in.text("access_token")}}, a.sessions...) {
 		count.sessions.Add(1)
-		me, err := c.try("GET", "/api/users/me", session.access, nil)
+		me, err := c.steady("GET", "/api/users/me", session.access, nil)
 		shown := profile{name: me.text("name"), lastName: me.text("last_name"), slug: me.text("slug")}
 		switch {
 		case err != nil || me.status != http.StatusOK:
@@ -350,7 +357,7 @@ func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
 		if session.refresh == "" {
 			continue
 		}
-		again, err := c.try("POST", "/api/users/refresh", "", form{"refresh_token": session.refresh})
+		again, err := c.steady("POST", "/api/users/refresh", "", form{"refresh_token": session.refresh})
 		if err != nil || again.status != http.StatusOK {
 			t.Errorf("%s: a refresh token that was answered is lost: %v %v", a.email, again, err)
 		}
@@ -358,7 +365,7 @@ func (a *crashAccount) checkWhole(t *testing.T, c *client, count *crashCount) {
 	}
 	for _, session := range a.ended {
 		count.sessions.Add(1)
-		if me, err := c.try("GET", "/api/users/me", session.access, nil); err != nil || me.status != http.StatusUnauthorized {
+		if me, err := c.steady("GET", "/api/users/me", session.access, nil); err != nil || me.status != http.StatusUnauthorized {
 			t.Errorf("%s: a session that a change of password had ended is back: %v %v", a.email, me, err)
 		}
 	}

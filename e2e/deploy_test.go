@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -32,27 +31,6 @@ import (
 	"github.com/propusk/propusk/internal/redistest"
 )
 
-// fixedPort is one that is free, below those that systems give to outgoing connections: a node is found at its port again after a restart.
-func fixedPort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 15_000 + mathrand.IntN(15_000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err == nil {
-			err = listener.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return port
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // deployment is nodes of Propusk over one PostgreSQL and one Redis.
 type deployment struct {
 	ports []int
@@ -61,8 +39,9 @@ type deployment struct {
 	nodes []*server
 }
 
-// drains is how long nodes here drain: more than HAProxy takes to notice, as deploy/haproxy.cfg tells it to look.
-const drains = 2 * time.Second
+// drains is how long nodes here drain: more than HAProxy takes to notice, as deploy/haproxy.cfg tells it to look, and some more where it has to wait for
+// a processor.
+const drains = 4 * time.Second
 
 func deploy(t *testing.T) *deployment {
 	t.Helper()
@@ -233,6 +212,7 @@ func people(t *testing.T, front *client, n int) *traffic {
 		mine := newClient(t, front.url)
 		f.running.Go(func() {
 			for k := 0; !f.stop.Load(); k++ {
+				rest() // more of them would only keep each other waiting
 				f.try(mine, http.StatusOK, "GET", "/api/users/me", token, nil)
 				f.try(mine, http.StatusOK, "POST", "/api/check", token, form{"permission": "user:list"})
 				if name := fmt.Sprintf("%s%d-%d", crew, i, k); k%5 == 0 && f.try(mine, http.StatusCreated, "POST", "/api/users/register", "", registration(name)) {
@@ -418,7 +398,7 @@ func TestAProxyLetsThroughWhatPropuskTakes(t *testing.T) {
 // While it drains a node says so and answers, and then each connection once more.
 func TestADrainingNodeSaysSoFirst(t *testing.T) {
 	t.Parallel()
-	s := serve(t, setup{env: cheap, args: []string{"--drain", "500ms"}})
+	s := serve(t, setup{env: cheap, args: []string{"--drain", "6s"}}) // in which a program is started, however slowly
 	kept := newClient(t, s.url)
 	kept.call(t, http.StatusOK, "GET", "/readyz", "", nil)
 	must(t, setup{args: []string{"ready", "--listen", strings.TrimPrefix(s.url, "http://")}})
@@ -590,25 +570,20 @@ func stopsWithin(t *testing.T, environment map[string]string) time.Duration {
 	return sum
 }
 
-// The command that the Dockerfile builds with makes a program that needs nothing of the system around it.
+// The command that the Dockerfile builds with, by which the program of these tests is built too, makes a program that needs nothing of the system around it.
 func TestTheImageHoldsAStaticProgram(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../deploy/Dockerfile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := regexp.MustCompile(`(?m)^RUN (CGO_ENABLED=0 go build .*)$`).FindSubmatch(text)
-	if build == nil {
-		t.Fatal("the Dockerfile does not build")
+	line := `(?m)^RUN CGO_ENABLED=0 go ` + strings.ReplaceAll(strings.Join(building, " "), "-s -w", `"-s -w"`) + ` -o /out/propusk ./cmd/propusk$`
+	if !regexp.MustCompile(line).Match(text) {
+		t.Errorf("the Dockerfile does not build as the program here is built: %s", line)
 	}
-	out := filepath.Join(t.TempDir(), "propusk")
+	out := program(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(string(build[1]), "/out/propusk", out))
-	shell.Dir = ".."
-	if said, err := shell.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
 	file, err := os.Open(out)
 	if err != nil {
 		t.Fatal(err)

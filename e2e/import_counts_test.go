@@ -4,6 +4,6 @@ package e2e
 
 // How long the stories of imports are told by "go test ./...".
 const (
-	importPeople = 4000
+	importPeople = 2000
 	importKills  = 3
 )

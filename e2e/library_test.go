@@ -74,7 +74,7 @@ func TestProgramsOnThePagesAreBuilt(t *testing.T) {
 				continue
 			}
 			built[program[1]] = true
-			inModule(t, consumer(t, program[1]), "build", "-trimpath", "-o", "program.exe", ".")
+			inModule(t, consumer(t, program[1]), "build", "-trimpath", "-ldflags", "-s -w", "-o", "program.exe", ".")
 		}
 	}
 }

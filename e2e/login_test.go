@@ -15,6 +15,7 @@ const triesOfEach = 8
 
 // Three ways to fail at the door. Who knocks learns nothing of which it was: not from what is answered, and not from when.
 func TestFailedLoginsAreAlike(t *testing.T) {
+	besideOthers(t)
 	s := serve(t, setup{
 		env:  append([]string{"PROPUSK_PASSWORD_MEMORY=" + loginMemory, "PROPUSK_PASSWORD_ITERATIONS=" + loginIterations}, withAdmin...),
 		args: append([]string{"--access-log", "off"}, trustingUs...),

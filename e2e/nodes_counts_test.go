@@ -14,5 +14,12 @@ const (
 	nodeUpgraded   = 1  // of each kind on old and on new nodes
 	nodeFailovers  = 30 // revocations answered around the death of a primary
 	// nodeRest is what who asks all the time rests between two questions: other stories want the processor too.
-	nodeRest = 2 * time.Millisecond
+	nodeRest = 8 * time.Millisecond
+
+	// How soon something is well again, or refused, is claimed for a machine that does nothing else. Here it only has to happen.
+	healthyWithin = patience
+	resumesWithin = patience
+	backWithin    = patience
+	refusedWithin = patience / 4
+	insistence    = 2 * patience
 )

@@ -17,8 +17,6 @@ const (
 	// everywhereWithin is when a change is in force that was made and that nobody has waited for: within one lease, and a tenth of a second for
 	// the answer itself.
 	everywhereWithin = 800 * time.Millisecond
-	// insistence is how long a revocation is tried again while something is broken.
-	insistence = 30 * time.Second
 	// spread is the time in which revocations begin around a fault.
 	spread = 600 * time.Millisecond
 )
@@ -334,7 +332,7 @@ func (c *cluster) sweep(t *testing.T, subjects []*subject) {
 	for _, n := range c.nodes {
 		for _, s := range subjects {
 			for _, q := range s.kind.questions() {
-				if v := q.ask(n.server().client, s); v != denied {
+				if v := q.put(n.server().client, s); v != denied {
 					t.Errorf("%s, %s on %s: verdict %d after everything", s.kind.name, q.name, n.name, v)
 				}
 			}

@@ -62,6 +62,9 @@ func (c *cluster) round(s *subject, on *node) error {
 	}
 	begun := c.clock()
 	got, err := s.kind.revoke(on.server().client, s)
+	for !hold && err == nil && got.text("code") == "database_unavailable" && c.clock()-begun < insistence { // nothing was done: the machine is busy
+		got, err = s.kind.revoke(on.server().client, s)
+	}
 	if answered := c.clock(); err == nil && got.status < http.StatusMultipleChoices {
 		s.took, s.on = answered-begun, on.name
 		s.answered.Store(int64(answered))
@@ -86,7 +89,7 @@ func (c *cluster) warm(s *subject) error {
 	for _, n := range c.nodes {
 		for range 2 {
 			for _, q := range s.kind.questions() {
-				if v := q.ask(n.server().client, s); v != allowed {
+				if v := q.put(n.server().client, s); v != allowed {
 					return fmt.Errorf("%s on %s: verdict %d before anything was taken", q.name, n.name, v)
 				}
 			}
@@ -111,7 +114,7 @@ func (c *cluster) askUntilDenied(s *subject, n *node, refused <-chan struct{}) e
 		default:
 		}
 		sent := c.clock()
-		v := all[i%len(all)].ask(n.server().client, s)
+		v := all[i%len(all)].put(n.server().client, s)
 		if v == failed {
 			return fmt.Errorf("%s on %s failed while all was well", all[i%len(all)].name, n.name)
 		}

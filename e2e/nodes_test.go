@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// healthyWithin is how soon after a fault every node serves again, from memory if it did before.
-const healthyWithin = 5 * time.Second
-
 // besideOthers lets a short story be told beside others: it waits more than it works. A long one measures, and wants the machine for itself.
 func besideOthers(t *testing.T) {
 	t.Helper()

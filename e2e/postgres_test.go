@@ -10,12 +10,13 @@ import (
 
 // PostgreSQL is killed while thirty-two write; the server goes on, and finds everything that it had answered.
 func TestACrashOfPostgresLosesNothingThatWasAnswered(t *testing.T) {
+	besideOthers(t)
 	postgres := pgtest.Start(t)
 	s := serve(t, setup{env: append(cheap, unlimited), args: append([]string{"--database", postgres.Database(t)}, quiet...)})
 	crash(t, func(writers []*crashWriter) *server {
 		write(t, writers, s.client, func() { postgres.Kill(t) })
 		postgres.Restart(t)
-		s.awaitStatus(t, http.StatusOK, 10*time.Second)
+		s.awaitStatus(t, http.StatusOK, backWithin)
 		return s
 	}, func(*server) {})
 }
@@ -32,6 +33,7 @@ func (s *server) awaitStatus(t *testing.T, status int, patience time.Duration) t
 		case took > patience:
 			t.Fatalf("after %v /readyz answers %v, %v", took, got, err)
 		}
+		time.Sleep(5 * time.Millisecond) // what is awaited wants the processor too
 	}
 }
 
@@ -78,13 +80,13 @@ func TestWithoutPostgresNothingIsAllowed(t *testing.T) {
 				} {
 					began := time.Now()
 					got, err := s.try(request.method, request.path, request.token, request.body)
-					if took := time.Since(began); err != nil || got.status != http.StatusServiceUnavailable || took > 1200*time.Millisecond {
+					if took := time.Since(began); err != nil || got.status != http.StatusServiceUnavailable || took > refusedWithin {
 						t.Errorf("%s %s: %v, %v after %v", request.method, request.path, got, err, took)
 					}
 				}
 			}
 			takeAway.up(postgres, t)
-			t.Logf("%s: back after %v", how, s.awaitStatus(t, http.StatusOK, 10*time.Second))
+			t.Logf("%s: back after %v", how, s.awaitStatus(t, http.StatusOK, backWithin))
 			s.call(t, http.StatusOK, "GET", "/api/users/me", admin, nil)
 		})
 	}

@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +34,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if !hold && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-test.parallel=") }) {
 		// Most stories wait more than they work: for a lease to run out, a server to come back, a disk.
-		if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {
+		if err := flag.Set("test.parallel", fmt.Sprint(3*runtime.GOMAXPROCS(0))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -48,6 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// building is what the go command is told, without cgo. deploy/Dockerfile tells it the same.
+var building = []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"}
+
 // build makes the program that users get, once per run. Only a race detector or coverage that somebody asked of the tests is left out.
 var build = sync.OnceValues(func() (string, error) {
 	sources, err := filepath.Glob("../cmd/propusk/*.go")
@@ -60,8 +66,8 @@ var build = sync.OnceValues(func() (string, error) {
 		}
 	}
 	program := filepath.Join(workshop, "propusk.exe") // Windows wants the ending, others do not mind
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "../cmd/propusk")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	cmd := exec.Command("go", append(slices.Clone(building), "-o", program, "./cmd/propusk")...)
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -212,11 +218,21 @@ func run(t *testing.T, s setup) (code int, out, errors string) {
 // must runs a command that has to succeed and gives what it printed.
 func must(t *testing.T, s setup) string {
 	t.Helper()
-	code, out, errors := run(t, s)
-	if code != 0 {
-		t.Fatalf("propusk %s: exit code %d, %s", strings.Join(s.args, " "), code, errors)
+	for begun := time.Now(); ; {
+		code, out, errors := run(t, s)
+		if code == 0 {
+			return out
+		}
+		if !isPutOff(errors, begun) {
+			t.Fatalf("propusk %s: exit code %d, %s", strings.Join(s.args, " "), code, errors)
+		}
 	}
-	return out
+}
+
+// isPutOff reports whether a program has ended with the word that its database is too busy, nothing was done, and it is to be started again: that is
+// how it is on a machine that tells many stories at once.
+func isPutOff(said string, begun time.Time) bool {
+	return strings.HasSuffix(said, "propusk: the database cannot be used at the moment; try again\n") && time.Since(begun) < patience
 }
 
 // server is a process that serves, and a client of it.
@@ -232,9 +248,16 @@ var listening = regexp.MustCompile(`is listening on (http://\S+)\n`)
 // serve runs "propusk serve" on a free port and waits until it says where it listens. The database is propusk.db in s.dir.
 func serve(t *testing.T, s setup) *server {
 	t.Helper()
-	server := launch(t, s)
-	server.await(t)
-	return server
+	if s.dir == "" {
+		s.dir = t.TempDir()
+	}
+	for begun := time.Now(); ; {
+		server := launch(t, s)
+		if server.out.await(listening, server.exited) != nil || server.running() || !isPutOff(server.err.String(), begun) {
+			server.await(t)
+			return server
+		}
+	}
 }
 
 // launch is serve without the waiting.
@@ -315,6 +338,27 @@ func (t *transcript) await(form *regexp.Regexp, exited <-chan struct{}) []string
 func last(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// fixedPort is one that is free, below those that systems give to outgoing connections: a node is found at its port again after a restart.
+func fixedPort(t *testing.T) int {
+	t.Helper()
+	for range 1000 {
+		port := 15_000 + rand.IntN(15_000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 // tool finds a program that a story needs beside Propusk: without it CI fails and other machines skip.

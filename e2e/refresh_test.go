@@ -45,7 +45,7 @@ func TestOfAHundredRefreshesWithOneTokenOneIsAnswered(t *testing.T) {
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				got, err := s.try("POST", "/api/users/refresh", "", form{"refresh_token": in.text("refresh_token")})
+				got, err := s.steady("POST", "/api/users/refresh", "", form{"refresh_token": in.text("refresh_token")})
 				mu.Lock()
 				defer mu.Unlock()
 				if statuses[got.status]++; err != nil {
@@ -76,10 +76,10 @@ func TestRefreshAgainstLogoutAll(t *testing.T) {
 			var renewed answer
 			var both sync.WaitGroup
 			both.Go(func() {
-				renewed, _ = s.try("POST", "/api/users/refresh", "", form{"refresh_token": in.text("refresh_token")})
+				renewed, _ = s.steady("POST", "/api/users/refresh", "", form{"refresh_token": in.text("refresh_token")})
 			})
 			both.Go(func() {
-				if got, err := s.try("POST", "/api/users/logout-all", in.text("access_token"), nil); err != nil || got.status != http.StatusOK {
+				if got, err := s.steady("POST", "/api/users/logout-all", in.text("access_token"), nil); err != nil || got.status != http.StatusOK {
 					t.Errorf("logout-all: %v, %v", got, err)
 				}
 			})
@@ -88,12 +88,12 @@ func TestRefreshAgainstLogoutAll(t *testing.T) {
 				refreshed.Add(1)
 			}
 			for _, token := range []string{in.text("access_token"), renewed.text("access_token")} {
-				if got, err := s.try("GET", "/api/users/me", token, nil); err != nil || got.status != http.StatusUnauthorized {
+				if got, err := s.steady("GET", "/api/users/me", token, nil); err != nil || got.status != http.StatusUnauthorized {
 					survivors.Add(1)
 				}
 			}
 			if renewed.status == http.StatusOK {
-				got, err := s.try("POST", "/api/users/refresh", "", form{"refresh_token": renewed.text("refresh_token")})
+				got, err := s.steady("POST", "/api/users/refresh", "", form{"refresh_token": renewed.text("refresh_token")})
 				if err != nil || got.status != http.StatusUnauthorized {
 					survivors.Add(1)
 				}

@@ -93,7 +93,10 @@ func TestAChangeThatNoStandbyHasIsNotAnswered(t *testing.T) {
 	case <-time.After(time.Second):
 	}
 	s.call(t, http.StatusOK, "GET", "/api/users/me", admin, nil)
-	primary.Exec(t, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+	for len(registered) == 0 { // something else may wait beside it, and before it
+		primary.Exec(t, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'")
+		time.Sleep(10 * time.Millisecond)
+	}
 	got := <-registered
 	var problem struct{ Code string }
 	if err := json.Unmarshal([]byte(got.raw), &problem); err != nil || got.status != http.StatusServiceUnavailable || problem.Code != "outcome_unknown" {

@@ -150,14 +150,9 @@ func TestNobodyIsLetInBeforeTheDatabaseIsThere(t *testing.T) {
 	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_lock(x'70726f7075736b'::bigint)`); err != nil { // as if another migrated
 		t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := fmt.Sprintf("127.0.0.1:%d", fixedPort(t)) // which nobody else is given meanwhile
 	s := launch(t, setup{env: cheap, args: []string{"--listen", address, "--database", url}})
-	for waits, deadline := false, time.Now().Add(patience); !waits; {
+	for waits, deadline := false, time.Now().Add(patience); !waits; time.Sleep(10 * time.Millisecond) {
 		const starting = `SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()`
 		if err := conn.QueryRowContext(t.Context(), starting).Scan(&waits); err != nil || time.Now().After(deadline) {
 			t.Fatalf("it does not wait for the database: %v", err)

@@ -236,7 +236,10 @@ func TestAKilledImportLeavesNothing(t *testing.T) {
 			url, killed := fresh(), 0
 			for range either(4, 40) {
 				p := start(t, setup{args: []string{"import", "propusk", file, "--database", url}})
-				<-time.After(rand.N(whole)) // the moment is to be any
+				select {
+				case <-time.After(rand.N(whole)): // the moment is to be any
+				case <-p.exited:
+				}
 				p.kill()
 				switch code := p.cmd.ProcessState.ExitCode(); code {
 				case 0:

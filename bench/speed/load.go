@@ -96,7 +96,7 @@ func (l load) close() {
 	}
 }
 
-// perSecond sends on all connections for a while and returns how many answers came back in a second.
+// perSecond sends on all connections for a while, on each at least once, and returns how many answers came back in a second.
 func (l load) perSecond(ctx context.Context, during time.Duration) (float64, error) {
 	counts, errs := make([]int, len(l)), make([]error, len(l))
 	var all sync.WaitGroup
@@ -104,7 +104,7 @@ func (l load) perSecond(ctx context.Context, during time.Duration) (float64, err
 	end := begin.Add(during)
 	for i, c := range l {
 		all.Go(func() {
-			for time.Now().Before(end) && errs[i] == nil && ctx.Err() == nil {
+			for again := true; again; again = time.Now().Before(end) && errs[i] == nil && ctx.Err() == nil {
 				if errs[i] = c.once(); errs[i] == nil {
 					counts[i]++
 				}

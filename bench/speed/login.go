@@ -131,7 +131,7 @@ func hashesPerSecond(ctx context.Context, hasher *password.Hasher, slots int, du
 	begin := time.Now()
 	for i := range slots {
 		all.Go(func() {
-			for time.Since(begin) < during && errs[i] == nil {
+			for again := true; again; again = time.Since(begin) < during && errs[i] == nil { // at least once
 				_, errs[i] = hasher.Verify(ctx, encoded, passphrase)
 				counts[i]++
 			}

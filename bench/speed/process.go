@@ -23,7 +23,7 @@ type process struct {
 }
 
 // stopping is how long a process may take to end.
-const stopping = 10 * time.Second
+const stopping = time.Minute
 
 // start runs a program and waits until it prints a line with its address, which the expression finds. What it writes to the standard error
 // goes to the file, as the log of a server would.

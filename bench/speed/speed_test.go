@@ -102,10 +102,12 @@ func TestWrongAnswersAreNotTimed(t *testing.T) {
 	for i := range w.members {
 		w.members[i].token = w.members[i].user
 	}
+	// Whatever is asked first, one of them is wrong: a busy machine may have no time for more.
 	yes := contestant{name: "yes", concurrent: true, ask: func(*member, int) (bool, error) { return true, nil }}
+	no := contestant{name: "no", concurrent: true, ask: func(*member, int) (bool, error) { return false, nil }}
 	for _, how := range []asking{again, anew} {
-		_, err = measure(w, []contestant{byMap(w), yes}, how, pace{1, time.Millisecond, time.Millisecond}, func(string) {})
-		if err == nil || !strings.Contains(err.Error(), "yes answers true") {
+		_, err = measure(w, []contestant{byMap(w), yes, no}, how, pace{1, time.Millisecond, time.Millisecond}, func(string) {})
+		if err == nil || !strings.Contains(err.Error(), "yes answers true") && !strings.Contains(err.Error(), "no answers false") {
 			t.Errorf("%v", err)
 		}
 	}

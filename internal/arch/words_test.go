@@ -2,6 +2,7 @@ package arch_test
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -15,6 +16,9 @@ func TestNoFileIsLeftUnfinished(t *testing.T) {
 	words := regexp.MustCompile(`\b(` + strings.Join([]string{"TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"}, "|") + `)\b`)
 	tree := os.DirFS(root)
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && name != "." {
+			return nil // somebody else's test has taken away what it had put there
+		}
 		if err != nil {
 			return err
 		}
@@ -29,6 +33,9 @@ func TestNoFileIsLeftUnfinished(t *testing.T) {
 			return nil
 		}
 		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -36,6 +43,9 @@ func TestNoFileIsLeftUnfinished(t *testing.T) {
 			return nil // a database or a program that somebody left here
 		}
 		content, err := fs.ReadFile(tree, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,11 +60,25 @@ func (b *book) forgot(c store.Change) bool {
 	return slices.Contains(b.dropped, c)
 }
 
+func (b *book) told() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.dropped)
+}
+
 func (b *book) everything() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all
 }
+
+const (
+	// patience is for what happens for sure, on however busy a machine.
+	patience = 2 * time.Minute
+	// On a server time is real, and a machine may stand still for longer than a lease. There leases hold for long, and where a story needs the end of
+	// one its clocks are put forward.
+	longHold, longWait = 40 * time.Second, 60 * time.Second
+)
 
 // process is one of several that have the same database open, as far as that can tell.
 type process struct {
@@ -73,6 +88,8 @@ type process struct {
 	db     *sqlstore.Store
 	memory *book
 	faults *faults
+	// skipped is by how much its clock was put forward.
+	skipped atomic.Int64
 }
 
 // faults is a log of changes with which things go wrong.
@@ -87,12 +104,40 @@ type faults struct {
 	late time.Duration
 	// server, when set, is what calls itself the database's server; it has just begun to.
 	server string
-	// joined, when set, runs when a row is there, leaving when it is taken away, and looking and looked before and after the registry is read.
-	joined, leaving, looking, looked func()
+	// joined, when set, runs when a row is there, leaving when it is taken away, looking and looked before and after the registry is read, and
+	// confirming before a record of nothing is committed.
+	joined, leaving, looking, looked, confirming func()
 	// seeing, when set, is told whose row is to say how far it has come.
 	seeing func(id string)
 	// mute loses all messages.
 	mute bool
+	// patient lets all of this take as long as it takes: the limits are for servers that do not answer, and those of a busy machine do.
+	patient bool
+	// looks is how often the registry was read, and unseen how many rows did not say the last time that they had seen what was asked about.
+	looks, unseen atomic.Int64
+}
+
+func (f *faults) within(ctx context.Context) context.Context {
+	if f.patient {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// run runs what is set now.
+func (f *faults) run(which func() func()) {
+	f.mu.Lock()
+	do := which()
+	f.mu.Unlock()
+	if do != nil {
+		do()
+	}
+}
+
+func (f *faults) calledServer() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.server
 }
 
 func (f *faults) set(how func()) {
@@ -126,11 +171,11 @@ func (f *faults) News(ctx context.Context, id string, since store.Position) (sto
 	if _, broken := f.wait(); broken != nil {
 		return store.News{}, broken
 	}
-	news, err := f.ChangeLog.News(ctx, id, since)
+	news, err := f.ChangeLog.News(f.within(ctx), id, since)
 	late, _ := f.wait()
-	time.Sleep(late) // of the bubble's clock
-	if f.server != "" {
-		news.Server = f.server
+	time.Sleep(late) // of the bubble's clock, or of the machine's
+	if server := f.calledServer(); server != "" {
+		news.Server = server
 	}
 	return news, err
 }
@@ -140,25 +185,38 @@ func (f *faults) Seen(ctx context.Context, id string, at store.Position) error {
 	if f.seeing != nil {
 		f.seeing(id)
 	}
-	return f.ChangeLog.Seen(ctx, id, at)
+	return f.ChangeLog.Seen(f.within(ctx), id, at)
 }
 
 func (f *faults) Nodes(ctx context.Context, at store.Position) (store.Census, error) {
-	if f.looking != nil {
-		f.looking()
+	f.run(func() func() { return f.looking })
+	var census store.Census
+	read := func() (err error) {
+		census, err = f.ChangeLog.Nodes(f.within(ctx), at)
+		return err
 	}
-	census, err := f.ChangeLog.Nodes(ctx, at)
-	if f.server != "" {
-		census.Server, census.Settled = f.server, false
+	ask := steady
+	if !f.patient {
+		ask = func(do func() error, _ ...string) error { return do() }
 	}
-	if f.looked != nil {
-		f.looked()
+	err := ask(read)
+	if server := f.calledServer(); server != "" {
+		census.Server, census.Settled = server, false
 	}
+	var unseen int64
+	for _, n := range census.Nodes {
+		if !n.Seen {
+			unseen++
+		}
+	}
+	f.unseen.Store(unseen)
+	f.looks.Add(1)
+	f.run(func() func() { return f.looked })
 	return census, err
 }
 
 func (f *faults) Join(ctx context.Context, id, name string) error {
-	err := f.ChangeLog.Join(ctx, id, name)
+	err := f.ChangeLog.Join(f.within(ctx), id, name)
 	if f.joined != nil {
 		f.joined()
 	}
@@ -169,7 +227,31 @@ func (f *faults) Leave(ctx context.Context, id string) error {
 	if f.leaving != nil {
 		f.leaving()
 	}
-	return f.ChangeLog.Leave(ctx, id)
+	return f.ChangeLog.Leave(f.within(ctx), id)
+}
+
+func (f *faults) Mark(ctx context.Context, ids []string) error {
+	return f.ChangeLog.Mark(f.within(ctx), ids)
+}
+
+func (f *faults) Delete(ctx context.Context, ids []string) error {
+	return f.ChangeLog.Delete(f.within(ctx), ids)
+}
+
+func (f *faults) Confirm(ctx context.Context, server string) error {
+	f.run(func() func() { return f.confirming })
+	return f.ChangeLog.Confirm(ctx, server)
+}
+
+// steady does something again for as long as a busy machine refuses it, undone, or for one of these other reasons.
+func steady(do func() error, reasons ...string) error {
+	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		err := do()
+		var refused *propusk.Error
+		if !errors.As(err, &refused) || !slices.Contains(append(reasons, "database_unavailable"), refused.Code) || time.Since(begun) > patience {
+			return err
+		}
+	}
 }
 
 // begin opens the database in one more process.
@@ -182,12 +264,52 @@ func begin(t testing.TB, url string) *process {
 	}
 	t.Cleanup(func() { must(t, db.Close()) })
 	p := &process{t: t, url: url, db: db, memory: &book{}, faults: &faults{ChangeLog: db.ChangeLog()}}
-	p.Node, err = New(ctx, Config{Database: db, Memory: p.memory, Name: "here:1", Log: slog.New(slog.DiscardHandler), Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
+	c := Config{Database: db, Memory: p.memory, Name: "here:1", Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	if p.onServer() {
+		p.faults.patient = true
+		base := time.Now()
+		c.Clock = func() time.Duration { return time.Since(base) + time.Duration(p.skipped.Load()) }
+	}
+	must(t, steady(func() error {
+		p.Node, err = New(ctx, c)
+		return err
+	}))
+	if p.onServer() {
+		p.timing.Hold, p.timing.Wait = longHold, longWait
 	}
 	p.log = p.faults
 	return p
+}
+
+// usual makes leases as long as they usually are, and what is asked of the log as short.
+func (p *process) usual() {
+	p.t.Helper()
+	p.faults.patient = false
+	must(p.t, steady(func() (err error) {
+		p.timing, err = p.db.ChangeLog().Timing(context.Background())
+		return err
+	}))
+}
+
+// sleep lets time go by for these processes: on a server by putting their clocks forward.
+func sleep(d time.Duration, all ...*process) {
+	if !all[0].onServer() {
+		time.Sleep(d)
+		return
+	}
+	for _, p := range all {
+		p.skipped.Add(int64(d))
+	}
+}
+
+// await waits for something that comes for sure.
+func (p *process) await(what string, so func() bool) {
+	p.t.Helper()
+	for begun := time.Now(); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			p.t.Fatalf("in vain awaited: %s", what)
+		}
+	}
 }
 
 // serve runs the node until stop or the end of the test, and waits until it has a lease and has told everybody.
@@ -210,7 +332,7 @@ func (p *process) run() (stop func()) {
 		running.Wait()
 	}
 	p.t.Cleanup(stop)
-	p.Await(ctx, 5*time.Second)
+	p.Await(ctx, patience)
 	return stop
 }
 
@@ -251,11 +373,18 @@ func someone(t testing.TB, p *process, name, id string) propusk.User {
 	u := propusk.User{
 		UserID: id, Name: name, Slug: name, Email: name + "@example.org", Role: "user", IsActive: true, CreatedAt: born, UpdatedAt: born,
 	}
-	must(t, p.db.Update(context.Background(), func(tx store.Tx) (err error) {
-		u, err = tx.InsertUser(store.UserRow{User: u, EmailKey: u.Email, PasswordHash: "x"})
+	var made propusk.User
+	p.alone(func(tx store.Tx) (err error) {
+		made, err = tx.InsertUser(store.UserRow{User: u, EmailKey: u.Email, PasswordHash: "x"})
 		return err
-	}))
-	return u
+	})
+	return made
+}
+
+// alone changes something as a process does that dies before it has told anybody.
+func (p *process) alone(fn func(store.Tx) error) {
+	p.t.Helper()
+	must(p.t, steady(func() error { return p.db.Update(context.Background(), fn) }))
 }
 
 func block(u propusk.User) func(store.Tx) error {
@@ -264,19 +393,102 @@ func block(u propusk.User) func(store.Tx) error {
 
 func nothing(store.Tx) error { return nil }
 
-// took runs an Update of the process and says how long it took.
+// took runs an Update of the process and says how long it took by the clock of the process.
 func (p *process) took(fn func(store.Tx) error) time.Duration {
 	p.t.Helper()
-	begun := time.Now()
-	must(p.t, p.Store().Update(context.Background(), fn))
-	return time.Since(begun)
+	took, err := p.update(fn)
+	must(p.t, err)
+	return took
+}
+
+func (p *process) update(fn func(store.Tx) error) (took time.Duration, err error) {
+	err = steady(func() error {
+		begun := p.now()
+		defer func() { took = p.now() - begun }()
+		return p.Store().Update(context.Background(), fn)
+	}, "outcome_unknown") // what is changed here may be changed again
+	return took, err
+}
+
+// outlast is took where one node is waited for in vain. On a server the time that the change waits goes by at once for all of these, as soon as it
+// waits for nobody else.
+func (p *process) outlast(fn func(store.Tx) error, others ...*process) (took time.Duration) {
+	p.t.Helper()
+	if !p.onServer() {
+		return p.took(fn)
+	}
+	before, done := p.faults.looks.Load(), make(chan error, 1)
+	go func() {
+		var err error
+		took, err = p.update(fn)
+		done <- err
+	}()
+	skip := sync.OnceFunc(func() { sleep(p.timing.Wait+2*margin, append(others, p)...) })
+	for {
+		select {
+		case err := <-done:
+			must(p.t, err)
+			return took
+		case <-time.After(5 * time.Millisecond):
+			if p.faults.looks.Load() > before+2 && p.faults.unseen.Load() <= 1 {
+				skip()
+			}
+		}
+	}
+}
+
+// onLook has something done once this process has read the registry for the n-th time from now on. It does so more than once only if it waits.
+func (p *process) onLook(n int64, do func()) {
+	p.faults.set(func() {
+		last := p.faults.looks.Load() + n
+		p.faults.looked = func() {
+			if p.faults.looks.Load() == last {
+				do()
+			}
+		}
+	})
+}
+
+// tookLate is took while this process does not renew, and thaw ends that long after a call has gone on that does not wait for it: who has come to
+// the last thing that a call does has not waited.
+func (p *process) tookLate(thaw func(), fn func(store.Tx) error) {
+	p.t.Helper()
+	long := 200 * time.Millisecond
+	if p.onServer() {
+		long = 3 * time.Second
+	}
+	var timer *time.Timer
+	p.faults.set(func() { p.faults.confirming = func() { timer.Stop() } })
+	p.took(func(tx store.Tx) error {
+		if timer == nil {
+			timer = time.AfterFunc(long, thaw)
+		}
+		return fn(tx)
+	})
+}
+
+// news is what happened since then, whoever asks.
+func (p *process) news(since store.Position) (news store.News) {
+	p.t.Helper()
+	must(p.t, steady(func() (err error) {
+		news, err = p.db.ChangeLog().News(context.Background(), "", since)
+		return err
+	}))
+	return news
+}
+
+func (p *process) census() (census store.Census) {
+	p.t.Helper()
+	must(p.t, steady(func() (err error) {
+		census, err = p.db.ChangeLog().Nodes(context.Background(), nil)
+		return err
+	}))
+	return census
 }
 
 func (p *process) rows() (live, marked int) {
 	p.t.Helper()
-	census, err := p.db.ChangeLog().Nodes(context.Background(), nil)
-	must(p.t, err)
-	for _, n := range census.Nodes {
+	for _, n := range p.census().Nodes {
 		if n.Marked {
 			marked++
 		} else {
@@ -310,32 +522,31 @@ func (p *process) onServer() bool { return strings.HasPrefix(p.url, "postgres") 
 
 // quick reports whether something waited for nobody, and prompt whether it waited for nobody's lease.
 func (p *process) quick(took time.Duration) bool {
-	return took <= leastRenew || p.onServer() && took < 500*time.Millisecond
+	return took <= leastRenew || p.onServer() && took < p.timing.Wait
 }
 
 func (p *process) prompt(took time.Duration) bool {
-	return took <= 100*time.Millisecond || p.onServer() && took < 500*time.Millisecond
+	return took <= 100*time.Millisecond || p.onServer() && took < p.timing.Wait
 }
 
 // oneWait reports whether something took a lease and not much more.
 func (p *process) oneWait(took time.Duration) bool {
-	most := time.Second + margin
+	most := p.timing.Wait + margin
 	if p.onServer() {
-		most += 400 * time.Millisecond // with as many tests at once as there are
+		most = 2 * p.timing.Wait
 	}
-	return took >= time.Second && took <= most
+	return took >= p.timing.Wait && took <= most
 }
 
-// moment lets a renewal or two happen.
+// moment lets a few renewals happen, one of which was sent from now on at the earliest.
 func (p *process) moment() {
-	if p.onServer() {
-		time.Sleep(400 * time.Millisecond)
-		return
-	}
-	time.Sleep(100 * time.Millisecond)
+	p.t.Helper()
+	before := p.renewals.Load()
+	p.await("a renewal", func() bool { return p.renewals.Load() > before+2 })
 }
 
 func TestALeaseIsHeldWhileTheNodeRuns(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, server, writer *process) {
 		if server.Current() != nil || (*Lease)(nil).Holds() {
 			t.Error("a lease before Run")
@@ -360,6 +571,7 @@ func TestALeaseIsHeldWhileTheNodeRuns(t *testing.T) {
 }
 
 func TestAChangeReturnsWhenOthersHaveForgotten(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, change := anna(t, writer)
 		server.serve()
@@ -380,6 +592,7 @@ func TestAChangeReturnsWhenOthersHaveForgotten(t *testing.T) {
 }
 
 func TestOwnChangesAreForgottenAtOnceAndWaitForNobody(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, _ *process) {
 		u, change := anna(t, server)
 		server.serve()
@@ -390,12 +603,13 @@ func TestOwnChangesAreForgottenAtOnceAndWaitForNobody(t *testing.T) {
 }
 
 func TestAChangeWaitsForANodeThatDoesNotAnswerUntilItsLeaseIsOver(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		server.serve()
 		held, forgotten := server.Current(), server.memory.everything()
 		thaw := server.freeze()
-		if took := writer.took(block(u)); !writer.oneWait(took) {
+		if took := writer.outlast(block(u), server); !writer.oneWait(took) {
 			t.Errorf("it took %v", took)
 		}
 		if held.Holds() {
@@ -405,9 +619,9 @@ func TestAChangeWaitsForANodeThatDoesNotAnswerUntilItsLeaseIsOver(t *testing.T) 
 			t.Errorf("%d rows live, %d marked", live, marked)
 		}
 		thaw()
-		time.Sleep(time.Second)
-		if next := server.Current(); held.Holds() || next == held || !next.Holds() {
-			t.Error("the node did not begin anew")
+		server.await("the node begins anew", func() bool { return server.Current() != held && server.Current().Holds() })
+		if held.Holds() {
+			t.Error("its former lease holds")
 		}
 		if server.memory.everything() < forgotten+2 { // once when it learns, once when it begins
 			t.Error("it remembers what its former row knew")
@@ -419,13 +633,14 @@ func TestAChangeWaitsForANodeThatDoesNotAnswerUntilItsLeaseIsOver(t *testing.T) 
 }
 
 func TestADeadNodeCostsTwoChanges(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		server.serve()
 		server.freeze()
 		third := begin(t, writer.url)
 		for i, p := range []*process{writer, third} { // each in a process of its own, as commands are
-			if took := p.took(block(u)); !p.oneWait(took) {
+			if took := p.outlast(block(u), server); !p.oneWait(took) {
 				t.Errorf("change %d took %v", i, took)
 			}
 		}
@@ -439,6 +654,7 @@ func TestADeadNodeCostsTwoChanges(t *testing.T) {
 }
 
 func TestTheOthersFindADeadNodeBeforeAnybodyWaits(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, server, other *process) {
 		u, _ := anna(t, other)
 		server.serve()
@@ -455,6 +671,7 @@ func TestTheOthersFindADeadNodeBeforeAnybodyWaits(t *testing.T) {
 }
 
 func TestALeaseThatRanOutNeverHoldsAgain(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, server, _ *process) {
 		server.serve()
 		held := server.Current()
@@ -503,11 +720,12 @@ func TestALeaseIsHeldWhileTheFileIsBeingWritten(t *testing.T) {
 }
 
 func TestACallerThatCannotWaitIsToldThatNothingIsSure(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		server.serve()
 		server.freeze()
-		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), writer.timing.Wait/30)
 		defer cancel()
 		err := writer.Store().Update(ctx, block(u))
 		if propusk.KindOf(err) != propusk.Unavailable || !errors.Is(err, context.DeadlineExceeded) {
@@ -519,6 +737,7 @@ func TestACallerThatCannotWaitIsToldThatNothingIsSure(t *testing.T) {
 // Whoever finds that a change is there already, outside or inside a node, by finding nothing to do, by being refused for it or beside something that
 // he changes himself, is not answered before everybody has forgotten what was before. The one who made it has died.
 func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, again := range map[string]func(other propusk.User) func(store.Tx) error{
 		"nothing to do":  func(propusk.User) func(store.Tx) error { return nothing },
 		"refused":        func(propusk.User) func(store.Tx) error { return func(store.Tx) error { return store.ErrNotFound } },
@@ -528,13 +747,14 @@ func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
 			"outside": func(_, writer *process) *process { return writer }, "inside": func(server, _ *process) *process { return server },
 		} {
 			t.Run(name+", "+where, func(t *testing.T) {
+				t.Parallel()
 				story(t, func(t *testing.T, server, writer *process) {
 					u, change := anna(t, writer)
 					other := boris(t, writer)
 					server.serve()
 					server.moment()
-					must(t, writer.db.Update(context.Background(), block(u))) // and dies before it has waited
-					err := from(server, writer).Store().Update(context.Background(), again(other))
+					writer.alone(block(u)) // and dies before it has waited
+					_, err := from(server, writer).update(again(other))
 					if err != nil && !errors.Is(err, store.ErrNotFound) {
 						t.Error(err)
 					}
@@ -549,9 +769,13 @@ func TestAChangeThatIsThereAlreadyIsWaitedFor(t *testing.T) {
 
 // Whoever has emptied a table by hand, or is about to fill it from a dump, has not ended the leases that there are.
 func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
+		// Here a lease that is really held is to last for as long as it really does.
+		server.usual()
+		writer.usual()
 		u, _ := anna(t, writer)
-		server.serve()
+		server.run()
 		writer.took(block(u)) // connects
 		held := server.Current()
 		hand(t, server.url, `DELETE FROM cache_state`)
@@ -564,6 +788,7 @@ func TestWhereNothingIsToldOfTheRegistryNodesMayBe(t *testing.T) {
 }
 
 func TestWhoFindsNothingToDoDoesNotWaitForWhatANodeChangedItself(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		server.serve()
@@ -575,11 +800,12 @@ func TestWhoFindsNothingToDoDoesNotWaitForWhatANodeChangedItself(t *testing.T) {
 }
 
 func TestWhatNobodyRemembersWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		server.serve()
 		server.freeze()
-		must(t, writer.db.Update(context.Background(), block(u)))
+		writer.alone(block(u))
 		for name, note := range map[string]func(store.Tx) error{
 			"count": func(tx store.Tx) error { return tx.SetCounter(store.CounterKey{1}, store.Counter{Count: 1}) },
 			"use":   func(tx store.Tx) error { return tx.TouchSessions([]store.Seen{{SessionID: "x", At: time.Now()}}) },
@@ -591,13 +817,14 @@ func TestWhatNobodyRemembersWaitsForNobody(t *testing.T) {
 				t.Errorf("%s took %v", name, took)
 			}
 		}
-		if took := writer.took(nothing); took < time.Second {
+		if took := writer.outlast(nothing, server); took < writer.timing.Wait {
 			t.Errorf("a change that may have been made before took %v", took)
 		}
 	})
 }
 
 func TestAFailedUpdateChangesNothing(t *testing.T) {
+	t.Parallel()
 	story(t, func(t *testing.T, server, writer *process) {
 		u, change := anna(t, writer)
 		server.serve()
@@ -610,6 +837,7 @@ func TestAFailedUpdateChangesNothing(t *testing.T) {
 }
 
 func TestTheLogIsKeptShort(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, server, writer *process) {
 		u, _ := anna(t, writer)
 		// The log goes by SQLite's clock, which no bubble has.

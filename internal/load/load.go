@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,9 @@ type Options struct {
 	Mix  Mix
 	// Progress, when set, is told once a second how it goes.
 	Progress func(Snapshot)
+
+	// dial makes connections; nil stands for those of the network.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // MaxConnections is how many connections there can be. Each has an account of its own.
@@ -86,7 +90,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Check(); err != nil {
 		return Result{}, err
 	}
-	r := &run{Options: o, server: newServer(o.URL, o.Connections+1)}
+	r := &run{Options: o, server: newServer(o.URL, o.Connections+1, o.dial)}
 	defer r.http.CloseIdleConnections()
 	err := r.prepare(ctx)
 	if err == nil {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/propusk/propusk/internal/load"
@@ -17,7 +18,10 @@ import (
 
 // server plays as much of Propusk as a load test sees, and lies or stands still where a test has it do so.
 type server struct {
-	*httptest.Server
+	// incoming are connections that nobody has accepted yet.
+	incoming chan net.Conn
+	closed   chan struct{}
+
 	mu sync.Mutex
 	// people are the accounts that are there, and whether each has the role.
 	people map[string]bool
@@ -31,12 +35,24 @@ type server struct {
 	stale, deaf bool
 	// check, when set, answers the n-th check instead.
 	check func(n int64, w http.ResponseWriter) (answered bool)
-	// closed refuses to register, and lasting refuses to delete.
-	closed, lasting bool
+	// exclusive refuses to register, and lasting refuses to delete.
+	exclusive, lasting bool
+}
+
+// answersAfter is how long the server takes for an answer.
+const answersAfter = time.Millisecond
+
+// beside tells a story where nothing takes time but waiting, and the network is inside of the process: then each request takes as long as the
+// server waits, however busy the machine is.
+func beside(t *testing.T, tell func(t *testing.T, s *server)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { tell(t, newServer(t)) })
 }
 
 func newServer(t *testing.T) *server {
-	s := &server{people: map[string]bool{}}
+	t.Helper()
+	s := &server{incoming: make(chan net.Conn), closed: make(chan struct{}), people: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/pass", s.answer(`{"platform_admin":true,"platform_permissions":["*"]}`))
 	mux.HandleFunc("GET /api/communities", s.answer(`{"communities":[{"id":3,"is_member":false}],"has_next":false}`))
@@ -54,9 +70,51 @@ func newServer(t *testing.T) *server {
 	mux.HandleFunc("POST /api/communities/{id}/members/{who}/roles/{role}", s.role(true))
 	mux.HandleFunc("DELETE /api/communities/{id}/members/{who}/roles/{role}", s.role(false))
 	mux.HandleFunc("POST /api/check", s.decide)
-	s.Server = httptest.NewServer(mux)
-	t.Cleanup(s.Close)
+	answering := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(answersAfter)
+		mux.ServeHTTP(w, r)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = answering.Serve(s) }) // until it is closed
+	t.Cleanup(func() {
+		if err := answering.Close(); err != nil {
+			t.Error(err)
+		}
+		serving.Wait()
+	})
 	return s
+}
+
+// Accept implements net.Listener.
+func (s *server) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.incoming:
+		return c, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (s *server) Close() error {
+	close(s.closed)
+	return nil
+}
+
+// Addr implements net.Listener.
+func (s *server) Addr() net.Addr { return &net.TCPAddr{} }
+
+// dial connects to the server.
+func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case s.incoming <- theirs:
+		return ours, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (s *server) answer(text string) http.HandlerFunc {
@@ -92,7 +150,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.exclusive {
 		refuse(w, http.StatusForbidden, "registration_closed")
 		return
 	}
@@ -163,9 +221,11 @@ func (s *server) empty(t *testing.T) {
 }
 
 func (s *server) options(mix load.Mix) load.Options {
-	return load.Options{
-		URL: s.URL, Email: "root@example.org", Password: "word", Duration: 200 * time.Millisecond, Connections: 4, Mix: mix,
+	o := load.Options{
+		URL: "http://127.0.0.1", Email: "root@example.org", Password: "word", Duration: 200 * time.Millisecond, Connections: 4, Mix: mix,
 	}
+	o.Dial(s.dial)
+	return o
 }
 
 func mustRun(t *testing.T, o load.Options) load.Result {
@@ -187,200 +247,202 @@ func table(t *testing.T, r load.Result) string {
 }
 
 func TestAnHonestServer(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	r := mustRun(t, s.options(load.Mix{load.Check: 5, load.Login: 1, load.Roles: 3}))
-	text := table(t, r)
-	if len(r.Kinds) != 3 || r.Verified == 0 || r.Err() != nil || len(r.Total.Errors) > 0 || r.Left != "" || !strings.Contains(text, "0 of them were wrong") {
-		t.Errorf("it says\n%s%+v", text, r)
-	}
-	sum := 0
-	for _, kind := range r.Kinds {
-		sum += kind.Count
-	}
-	if sum != r.Total.Count || int64(r.Kinds[0].Count) != s.checks.Load() {
-		t.Errorf("%d requests of all kinds, %d in all; %d checks, and the server counted %d", sum, r.Total.Count, r.Kinds[0].Count, s.checks.Load())
-	}
-	s.empty(t)
+	beside(t, func(t *testing.T, s *server) {
+		r := mustRun(t, s.options(load.Mix{load.Check: 5, load.Login: 1, load.Roles: 3}))
+		text := table(t, r)
+		if len(r.Kinds) != 3 || r.Verified == 0 || r.Err() != nil || len(r.Total.Errors) > 0 || r.Left != "" || !strings.Contains(text, "0 of them were wrong") {
+			t.Errorf("it says\n%s%+v", text, r)
+		}
+		sum := 0
+		for _, kind := range r.Kinds {
+			sum += kind.Count
+		}
+		if sum != r.Total.Count || int64(r.Kinds[0].Count) != s.checks.Load() {
+			t.Errorf("%d requests of all kinds, %d in all; %d checks, and the server counted %d", sum, r.Total.Count, r.Kinds[0].Count, s.checks.Load())
+		}
+		s.empty(t)
+	})
 }
 
 // A server that forgets, or that answers from an old memory, is found out.
 func TestWrongAnswersAreFound(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		want string
-		lie  func(*server)
-	}{
-		{"allowed after the role had been taken", func(s *server) { s.stale = true }},
-		{"denied after the role had been given", func(s *server) { s.deaf = true }},
-	} {
-		s := newServer(t)
-		c.lie(s)
-		r := mustRun(t, s.options(load.Mix{load.Roles: 1}))
-		if text := table(t, r); r.Err() == nil || !strings.Contains(text, "WRONG") || !strings.Contains(text, c.want) {
-			t.Errorf("it does not say %q:\n%s", c.want, text)
+	beside(t, func(t *testing.T, _ *server) {
+		for _, c := range []struct {
+			want string
+			lie  func(*server)
+		}{
+			{"allowed after the role had been taken", func(s *server) { s.stale = true }},
+			{"denied after the role had been given", func(s *server) { s.deaf = true }},
+		} {
+			s := newServer(t)
+			c.lie(s)
+			r := mustRun(t, s.options(load.Mix{load.Roles: 1}))
+			if text := table(t, r); r.Err() == nil || !strings.Contains(text, "WRONG") || !strings.Contains(text, c.want) {
+				t.Errorf("it does not say %q:\n%s", c.want, text)
+			}
+			s.empty(t)
 		}
-		s.empty(t)
-	}
+	})
 }
 
 func TestErrorsAreCountedByWhatTheyAre(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.check = func(n int64, w http.ResponseWriter) bool {
-		switch n % 4 {
-		case 0:
-			refuse(w, http.StatusServiceUnavailable, "busy")
-		case 1:
-			fmt.Fprint(w, "hello")
-		case 2:
-			fmt.Fprint(w, `{}`)
-		default:
-			return false
+	beside(t, func(t *testing.T, s *server) {
+		s.check = func(n int64, w http.ResponseWriter) bool {
+			switch n % 4 {
+			case 0:
+				refuse(w, http.StatusServiceUnavailable, "busy")
+			case 1:
+				fmt.Fprint(w, "hello")
+			case 2:
+				fmt.Fprint(w, `{}`)
+			default:
+				return false
+			}
+			return true
 		}
-		return true
-	}
-	r := mustRun(t, s.options(load.Mix{load.Check: 1}))
-	n := int(s.checks.Load())
-	if got := r.Total; got.Count != n || got.Errors["503"] != n/4 || got.Errors["odd answer"] != (n+3)/4+(n+2)/4 {
-		t.Errorf("of %d checks it counts %d, with errors %v", n, got.Count, got.Errors)
-	}
+		r := mustRun(t, s.options(load.Mix{load.Check: 1}))
+		n := int(s.checks.Load())
+		if got := r.Total; got.Count != n || got.Errors["503"] != n/4 || got.Errors["odd answer"] != (n+3)/4+(n+2)/4 {
+			t.Errorf("of %d checks it counts %d, with errors %v", n, got.Count, got.Errors)
+		}
+	})
 }
 
 // A server stands still for a while. People do not stop coming for that: those who would have come meanwhile waited too.
 func TestAnOpenLoopOmitsNobody(t *testing.T) {
-	t.Parallel()
-	const still = 400 * time.Millisecond
-	stands := func(n int64, _ http.ResponseWriter) bool {
-		if n == 10 {
-			time.Sleep(still)
+	beside(t, func(t *testing.T, s *server) {
+		const still = 400 * time.Millisecond
+		stands := func(n int64, _ http.ResponseWriter) bool {
+			if n == 10 {
+				time.Sleep(still)
+			}
+			return false
 		}
-		return false
-	}
-	s := newServer(t)
-	s.check = stands
-	o := s.options(load.Mix{load.Check: 1})
-	o.Connections, o.Duration = 1, 600*time.Millisecond
-	if r := mustRun(t, o); r.Total.P90 >= 100 || r.Total.Max < 400 {
-		t.Errorf("in a closed loop one of many waits: p90 %v, max %v", r.Total.P90, r.Total.Max)
-	}
-	s = newServer(t)
-	s.check = stands
-	o.URL, o.Rate = s.URL, 200
-	r := mustRun(t, o)
-	if r.Total.P50 < 50 || r.Total.Max < 400 {
-		t.Errorf("in an open loop most of those who came in 0.6 s waited for part of 0.4: p50 %v, max %v", r.Total.P50, r.Total.Max)
-	}
-	if r.Total.Count+r.Late != 120 {
-		t.Errorf("%d were answered and %d not begun; 120 were due", r.Total.Count, r.Late)
-	}
+		s.check = stands
+		o := s.options(load.Mix{load.Check: 1})
+		o.Connections, o.Duration = 1, 600*time.Millisecond
+		if r := mustRun(t, o); r.Total.P90 >= 100 || r.Total.Max < 400 {
+			t.Errorf("in a closed loop one of many waits: p90 %v, max %v", r.Total.P90, r.Total.Max)
+		}
+		s = newServer(t)
+		s.check = stands
+		o.Dial(s.dial)
+		o.Rate = 200
+		r := mustRun(t, o)
+		if r.Total.P50 < 50 || r.Total.Max < 400 {
+			t.Errorf("in an open loop most of those who came in 0.6 s waited for part of 0.4: p50 %v, max %v", r.Total.P50, r.Total.Max)
+		}
+		if r.Total.Count+r.Late != 120 {
+			t.Errorf("%d were answered and %d not begun; 120 were due", r.Total.Count, r.Late)
+		}
+	})
 }
 
 // Those who could not even begin, because everybody before them was still waiting, are told apart.
 func TestLateRequestsAreTold(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.check = func(n int64, _ http.ResponseWriter) bool {
-		if n == 10 {
-			time.Sleep(300 * time.Millisecond)
+	beside(t, func(t *testing.T, s *server) {
+		s.check = func(n int64, _ http.ResponseWriter) bool {
+			if n == 10 {
+				time.Sleep(300 * time.Millisecond)
+			}
+			return false
 		}
-		return false
-	}
-	o := s.options(load.Mix{load.Check: 1})
-	o.Connections, o.Rate = 1, 200
-	r := mustRun(t, o)
-	if text := table(t, r); r.Late == 0 || r.Total.Count+r.Late != 40 || !strings.Contains(text, "requests were due and could not begin") {
-		t.Errorf("it says\n%s", text)
-	}
+		o := s.options(load.Mix{load.Check: 1})
+		o.Connections, o.Rate = 1, 200
+		r := mustRun(t, o)
+		if text := table(t, r); r.Late == 0 || r.Total.Count+r.Late != 40 || !strings.Contains(text, "requests were due and could not begin") {
+			t.Errorf("it says\n%s", text)
+		}
+	})
 }
 
 func TestARateIsKept(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	o := s.options(load.Mix{load.Check: 1})
-	o.Duration, o.Rate = 500*time.Millisecond, 100
-	if r := mustRun(t, o); r.Total.Count+r.Late != 50 {
-		t.Errorf("%d requests and %d late ones in half a second at 100 a second", r.Total.Count, r.Late)
-	}
+	beside(t, func(t *testing.T, s *server) {
+		o := s.options(load.Mix{load.Check: 1})
+		o.Duration, o.Rate = 500*time.Millisecond, 100
+		if r := mustRun(t, o); r.Total.Count+r.Late != 50 {
+			t.Errorf("%d requests and %d late ones in half a second at 100 a second", r.Total.Count, r.Late)
+		}
+	})
 }
 
 // Whoever interrupts it gets the figures so far, and nothing stays behind.
 func TestAnInterruptionTidiesUp(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	s.check = func(n int64, _ http.ResponseWriter) bool {
-		if n == 50 {
-			stop()
+	beside(t, func(t *testing.T, s *server) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		s.check = func(n int64, _ http.ResponseWriter) bool {
+			if n == 50 {
+				stop()
+			}
+			return false
 		}
-		return false
-	}
-	o := s.options(load.Mix{load.Check: 1, load.Login: 1, load.Roles: 1})
-	o.Duration = time.Minute
-	r, err := load.Run(ctx, o)
-	if err != nil || r.Total.Count < 50 || r.Seconds > 30 {
-		t.Errorf("%v, %+v", err, r)
-	}
-	s.empty(t)
+		o := s.options(load.Mix{load.Check: 1, load.Login: 1, load.Roles: 1})
+		o.Duration = time.Minute
+		r, err := load.Run(ctx, o)
+		if err != nil || r.Total.Count < 50 || r.Seconds > 30 {
+			t.Errorf("%v, %+v", err, r)
+		}
+		s.empty(t)
+	})
 }
 
 func TestWhatFailsAtTheStartTidiesUp(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.closed = true
-	if _, err := load.Run(t.Context(), s.options(load.Mix{load.Login: 1})); err == nil || !strings.Contains(err.Error(), "registration_closed") {
-		t.Errorf("it says %v", err)
-	}
-	s.empty(t)
+	beside(t, func(t *testing.T, s *server) {
+		s.exclusive = true
+		if _, err := load.Run(t.Context(), s.options(load.Mix{load.Login: 1})); err == nil || !strings.Contains(err.Error(), "registration_closed") {
+			t.Errorf("it says %v", err)
+		}
+		s.empty(t)
+	})
 }
 
 // The tokens of the fake server are good for an hour.
 func TestNoTestOutlastsItsTokens(t *testing.T) {
-	t.Parallel()
-	for _, as := range []load.Options{{Token: "propusk_key"}, {Email: "root@example.org", Password: "word"}} {
-		s := newServer(t)
-		o := s.options(load.Mix{load.Login: 1})
-		o.Token, o.Email, o.Password, o.Duration = as.Token, as.Email, as.Password, time.Hour
-		if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--token-lifetime") {
-			t.Errorf("as %+v it says %v", as, err)
+	beside(t, func(t *testing.T, s *server) {
+		for _, as := range []load.Options{{Token: "propusk_key"}, {Email: "root@example.org", Password: "word"}} {
+			o := s.options(load.Mix{load.Login: 1})
+			o.Token, o.Email, o.Password, o.Duration = as.Token, as.Email, as.Password, time.Hour
+			if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "--token-lifetime") {
+				t.Errorf("as %+v it says %v", as, err)
+			}
+			s.empty(t)
 		}
-		s.empty(t)
-	}
+	})
 }
 
 func TestWhatIsLeftIsTold(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	s.lasting = true
-	r := mustRun(t, s.options(load.Mix{load.Roles: 1}))
-	if text := table(t, r); !strings.Contains(text, "could not be deleted: community 7") {
-		t.Errorf("it says\n%s", text)
-	}
+	beside(t, func(t *testing.T, s *server) {
+		s.lasting = true
+		r := mustRun(t, s.options(load.Mix{load.Roles: 1}))
+		if text := table(t, r); !strings.Contains(text, "could not be deleted: community 7") {
+			t.Errorf("it says\n%s", text)
+		}
+	})
 }
 
 // With checks alone nothing is made at all.
 func TestChecksChangeNothing(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	o := s.options(load.Mix{load.Check: 1})
-	mustRun(t, o)
-	if s.made > 0 || !strings.Contains(o.Plan(), "it changes nothing") {
-		t.Errorf("it made %d accounts, and says %s", s.made, o.Plan())
-	}
+	beside(t, func(t *testing.T, s *server) {
+		o := s.options(load.Mix{load.Check: 1})
+		mustRun(t, o)
+		if s.made > 0 || !strings.Contains(o.Plan(), "it changes nothing") {
+			t.Errorf("it made %d accounts, and says %s", s.made, o.Plan())
+		}
+	})
 }
 
 func TestProgress(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	o := s.options(load.Mix{load.Check: 1})
-	o.Duration = 1900 * time.Millisecond
-	var told []load.Snapshot
-	o.Progress = func(s load.Snapshot) { told = append(told, s) }
-	mustRun(t, o)
-	if len(told) != 1 || told[0].LastSecond == 0 || told[0].Requests != told[0].LastSecond || told[0].P99 == 0 {
-		t.Errorf("after a second it told %v", told)
-	}
+	beside(t, func(t *testing.T, s *server) {
+		o := s.options(load.Mix{load.Check: 1})
+		o.Duration, o.Connections = 1900*time.Millisecond, 1
+		var told []load.Snapshot
+		o.Progress = func(s load.Snapshot) { told = append(told, s) }
+		mustRun(t, o)
+		if len(told) != 1 || told[0].LastSecond == 0 || told[0].Requests != told[0].LastSecond || told[0].P99 == 0 {
+			t.Errorf("after a second it told %v", told)
+		}
+	})
 }
 
 func TestMixes(t *testing.T) {

@@ -29,13 +29,16 @@ type server struct {
 
 // newServer keeps so many connections. It uses no proxy of the environment, which would get to see tokens and be measured instead, and
 // follows no redirect.
-func newServer(base string, connections int) *server {
+func newServer(base string, connections int, dial func(ctx context.Context, network, address string) (net.Conn, error)) *server {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	}
 	return &server{base: strings.TrimRight(base, "/"), http: &http.Client{
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			MaxIdleConnsPerHost: connections, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-			DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			DialContext: dial,
 		},
 	}}
 }
