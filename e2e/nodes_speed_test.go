@@ -18,7 +18,7 @@ const (
 // What it costs whoever takes something away that all nodes know before the answer: little while all is well, and one lease at most when one of them
 // is dead.
 func TestNodesAnswerRevocationsSoon(t *testing.T) {
-	c := newCluster(t, 3, directly(pgtest.Start(t).Database(t)))
+	c := newCluster(t, 3, directly(pgtest.StartDurable(t).Database(t)))
 	well := c.timed(t, c.cast(t, everyRevocation, nodeTimed))
 	t.Logf("answers from memory: %t; with three nodes: median %v, p99 %v", c.remembers, percentile(0.5, well), percentile(0.99, well))
 	if hold && percentile(0.5, well) > soon {

@@ -24,7 +24,7 @@ const childEnv = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		s, err := start()
+		s, err := start(swift())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -93,8 +93,17 @@ func TestRestart(t *testing.T) {
 			t.Errorf("%s, it has forgotten", name)
 		}
 	}
-	if fsync := ask[string](t, url, "SHOW fsync"); fsync != "on" {
-		t.Errorf("fsync is %s", fsync)
+	if whole := ask[string](t, url, "SHOW full_page_writes"); whole != "on" { // half a page may be what kill -9 leaves
+		t.Errorf("full_page_writes is %s", whole)
+	}
+}
+
+func TestDurable(t *testing.T) {
+	s := StartDurable(t)
+	for setting, want := range map[string]string{"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "max_wal_size": "1GB"} {
+		if got := ask[string](t, s.URL("postgres"), "SHOW "+setting); got != want {
+			t.Errorf("%s is %s", setting, got)
+		}
 	}
 }
 
@@ -149,7 +158,7 @@ func TestNothingIsLeftWhenTheTestProcessIsKilled(t *testing.T) {
 
 func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
-		s, err := start()
+		s, err := start(swift())
 		mustRun(b, err)
 		s.remove()
 	}

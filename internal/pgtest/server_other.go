@@ -12,7 +12,7 @@ type Server struct {
 	password string
 }
 
-func start(...string) (*Server, error) { return nil, errMissing }
+func start(place) (*Server, error) { return nil, errMissing }
 
 func (s *Server) running() bool { return false }
 
