@@ -70,6 +70,25 @@ func TestDatabasesAreEmptyAndDropped(t *testing.T) {
 	}
 }
 
+func TestTemplate(t *testing.T) {
+	filled := 0
+	like := Template(func(url string) error {
+		filled++
+		tell(t, url, "INSERT INTO pg_description VALUES (2, 2, 2, 'filled')")
+		return nil
+	})
+	urls := []string{like(t), like(t)}
+	for _, url := range urls {
+		if n := ask[int](t, url, "SELECT count(*) FROM pg_description WHERE description = 'filled'"); n != 1 {
+			t.Errorf("%s holds %d rows", url, n)
+		}
+		tell(t, url, "DELETE FROM pg_description WHERE description = 'filled'")
+	}
+	if urls[0] == urls[1] || filled != 1 {
+		t.Errorf("%q, filled %d times", urls, filled)
+	}
+}
+
 func TestNobodyGetsInWithoutThePassword(t *testing.T) {
 	url := Database(t)
 	conn, err := pgx.Connect(t.Context(), strings.Replace(url, ":", ":x", 2))

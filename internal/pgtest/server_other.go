@@ -8,6 +8,7 @@ const superuser = "postgres"
 
 // Server is a server as on Unix. On other systems there is none.
 type Server struct {
+	place
 	port     int
 	password string
 }

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	wirePatience = 10 * usualWirePatience // others use the disk and the processors too
+	// Others use the disk and the processors too.
+	wirePatience, silence, probePatience = 20*usualWirePatience, 20*usualSilence, 20*usualProbePatience
 	goleak.VerifyTestMain(m)
 }
 
