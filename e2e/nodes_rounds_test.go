@@ -18,7 +18,7 @@ func TestNodesForgetBeforeTheAnswer(t *testing.T) {
 		besideOthers(t)
 		url := pgtest.Database(t)
 		if hold {
-			url = pgtest.Start(t).Database(t) // what takes longest is what is written to the disk
+			url = pgtest.StartDurable(t).Database(t) // what takes longest is what is written to the disk
 		}
 		healthy(t, newCluster(t, 3, directly(url)), nodeRounds)
 	})

@@ -36,7 +36,7 @@ func TestNodesSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	postgres, redis := pgtest.Start(t), redistest.Start(t)
+	postgres, redis := pgtest.StartDurable(t), redistest.Start(t)
 	w := &world{
 		cluster:  newCluster(t, 3, throughProxies(t, postgres.Database(t)), "--redis", redis.URL(), "--memory", "4"),
 		postgres: postgres, redis: redis,

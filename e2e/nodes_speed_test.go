@@ -20,7 +20,7 @@ const (
 // is dead.
 func TestNodesAnswerRevocationsSoon(t *testing.T) {
 	besideOthers(t)
-	url, wait := pgtest.Start(t).Database(t), waitOfNodes
+	url, wait := pgtest.StartDurable(t).Database(t), waitOfNodes
 	if !hold { // a busy machine may stand still for as long as a lease: then what waits for one that is dead is not told from what is slow
 		wait = longWait
 		longLeases(t, url)

@@ -185,7 +185,7 @@ func TestWhatIsRememberedIsNotReadAgain(t *testing.T) {
 
 // Over HTTP too: whatever else a request needs, it is no statement.
 func TestAWarmRequestSendsNoStatement(t *testing.T) {
-	w := settle(t, 2, 1, 1<<20)
+	w := settle(t, 2, 1, 1<<24)
 	handler, err := w.Handler(config.Default(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestOnlyALeaseLetsMemoryAnswer(t *testing.T) {
 		"a lease that has ended":  {func(w *town) { w.lease.ends = true }, true},
 		"a lease of another time": {func(w *town) { w.lease = &lease{} }, false},
 	} {
-		w := settle(t, 3, 1, 1<<20)
+		w := settle(t, 3, 1, 1<<24)
 		w.inspect(t)
 		err := w.db.Update(t.Context(), func(tx store.Tx) error { return tx.SetMemberRoles(w.communities[0], w.users[1].ID, []string{"reader"}) })
 		if err != nil {
@@ -249,7 +249,7 @@ func TestTheLeaseIsAskedLast(t *testing.T) {
 			return err == nil && decision.Allowed
 		}},
 	} {
-		w := settle(t, 3, 1, 1<<20)
+		w := settle(t, 3, 1, 1<<24)
 		if !manner.may(w) {
 			t.Fatal("nothing is allowed, so nothing can be taken away")
 		}
@@ -280,7 +280,7 @@ func TestTheLeaseIsAskedLast(t *testing.T) {
 
 // And behind its back somebody is logged out, and somebody else is blocked.
 func TestOnlyALeaseLetsASessionGoOn(t *testing.T) {
-	w := settle(t, 3, 1, 1<<20)
+	w := settle(t, 3, 1, 1<<24)
 	about := propusk.Question{Permission: "shout:create", CommunityID: w.communities[0], UserID: w.users[2].UserID}
 	allowed := func() bool {
 		got, err := w.Access.Check(t.Context(), w.Operator(), about)
@@ -313,7 +313,7 @@ func TestOnlyALeaseLetsASessionGoOn(t *testing.T) {
 }
 
 func TestWhatMemorySaysHasExpiredIsLookedAtAgain(t *testing.T) {
-	w := settle(t, 2, 1, 1<<20)
+	w := settle(t, 2, 1, 1<<24)
 	w.inspect(t)
 	w.now = time.Now().Add(30 * time.Minute)
 	if n := w.reads(func() { w.inspect(t) }); n != 0 {
@@ -336,7 +336,7 @@ func TestWhatMemorySaysHasExpiredIsLookedAtAgain(t *testing.T) {
 
 // A session that was used elsewhere is not idle, whatever this node remembers.
 func TestASessionThatWasUsedElsewhereGoesOn(t *testing.T) {
-	w := settle(t, 2, 1, 1<<20)
+	w := settle(t, 2, 1, 1<<24)
 	w.Sessions.Limits.Token, w.Sessions.Limits.Idle = 100*time.Hour, time.Hour
 	in, err := w.Sessions.Login(t.Context(), session.Login{Email: "p1@example.org", Password: password})
 	if err != nil {
@@ -400,8 +400,8 @@ func (b *bare) may(token string, community int64) bool {
 // Asked in one call, whoever is refused or expired is so as with a Pass, and a change that memory is told of counts at once.
 func TestOneCallAnswersAsAPassDoes(t *testing.T) {
 	changes := &memory.Memory{}
-	w := settle(t, 3, 2, 1<<20)
-	w.Access.Memory = access.NewMemory(changes, 1<<20)
+	w := settle(t, 3, 2, 1<<24)
+	w.Access.Memory = access.NewMemory(changes, 1<<24)
 	ask := func(bearer string, community int64) string {
 		t.Helper()
 		got, err := w.Access.May(t.Context(), bearer, community, mayWrite, rbac.OwnerUnknown)
@@ -448,7 +448,7 @@ func TestOneCallAnswersAsAPassDoes(t *testing.T) {
 
 // An expired lease lets nobody be told what a process remembered before: whoever then reads for himself reads all of it.
 func TestWhoHasNoLeaseIsToldNothingThatIsRemembered(t *testing.T) {
-	w := settle(t, 3, 1, 1<<20)
+	w := settle(t, 3, 1, 1<<24)
 	ask := func() rbac.Decision {
 		pass := w.inspect(t)
 		return pass.May(mayWrite, rbac.OwnerUnknown)
@@ -467,7 +467,7 @@ func TestWhoHasNoLeaseIsToldNothingThatIsRemembered(t *testing.T) {
 }
 
 func TestAZeroMemoryRemembersNothing(t *testing.T) {
-	w := settle(t, 2, 1, 1<<20)
+	w := settle(t, 2, 1, 1<<24)
 	w.Access.Memory = access.Memory{}
 	for range 2 {
 		if n := w.reads(func() { w.inspect(t) }); n != 2 {
@@ -478,7 +478,7 @@ func TestAZeroMemoryRemembersNothing(t *testing.T) {
 
 // Who was seen a moment ago is said to have been, although a note of that is no change.
 func TestAPassSaysWhenSomebodyWasSeen(t *testing.T) {
-	w := settle(t, 2, 1, 1<<20)
+	w := settle(t, 2, 1, 1<<24)
 	w.inspect(t)
 	w.now = time.Now().Add(50 * time.Minute)
 	w.inspect(t)

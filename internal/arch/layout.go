@@ -111,8 +111,9 @@ func Layout() Map {
 			{Dir: "internal/librarytest", Group: Beside, Imports: core, Modules: []string{"github.com/google/go-cmp"}},
 			// Properties of rbac that need other modules to be tested.
 			{Dir: "internal/rbactest", Group: Beside, Imports: []string{"rbac"}},
-			{Dir: "internal/pgtest", Group: Beside, Modules: []string{"github.com/jackc/pgx/v5"}},
-			{Dir: "internal/redistest", Group: Beside},
+			{Dir: "internal/busytest", Group: Beside},
+			{Dir: "internal/pgtest", Group: Beside, Imports: []string{"internal/busytest"}, Modules: []string{"github.com/jackc/pgx/v5"}},
+			{Dir: "internal/redistest", Group: Beside, Imports: []string{"internal/busytest"}},
 			{Dir: "internal/browsertest", Group: Beside, Modules: []string{"github.com/chromedp/chromedp"}},
 			// The commands are a door of their own, and like the others they go through services.
 			{
@@ -136,7 +137,8 @@ func Layout() Map {
 		// import the SQL adapter, what one needs to put a service together, and the wiring.
 		Tests: Place{
 			Imports: list(public, ports, helpers, "internal/store/storetest", "internal/sqlstore", "internal/audit", services,
-				"internal/config", "internal/app", "internal/apptest", "internal/librarytest", "internal/pgtest", "internal/redistest", "internal/browsertest", "decisions"),
+				"internal/config", "internal/app", "internal/apptest", "internal/librarytest", "internal/pgtest", "internal/redistest", "internal/browsertest", "internal/busytest",
+				"decisions"),
 			Modules: []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/chromedp/chromedp", "github.com/golang-jwt/jwt/v5"},
 		},
 	}

@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/propusk/propusk/internal/busytest"
 	"github.com/propusk/propusk/internal/redistest"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -74,7 +75,7 @@ func TestEverythingIsWrittenAtTheStart(t *testing.T) {
 			server.Do(t, "SET", key(id*7), "left over")
 		}
 	}
-	opened(t, server.URL(), &sql)
+	m, _ := opened(t, server.URL(), &sql)
 	eventually(t, "all keys are there", func() bool { return server.Do(t, "DBSIZE") == int64(n*2/3) })
 	eventually(t, "all lists are right", func() bool {
 		for id := int64(1); id <= n; id++ {
@@ -87,7 +88,8 @@ func TestEverythingIsWrittenAtTheStart(t *testing.T) {
 	})
 	sql.mu.Lock()
 	defer sql.mu.Unlock()
-	if want := n/3 + 1; sql.asked != want {
+	// A pass that Redis was too slow for is begun again, and asks again.
+	if want := n/3 + 1; sql.asked < want || sql.asked > want && m.Stats().Failures == 0 {
 		t.Errorf("SQL was asked for %d lists, want %d", sql.asked, want)
 	}
 }
@@ -108,11 +110,12 @@ func TestAfterARestartAllKeysComeBack(t *testing.T) {
 	eventually(t, "all keys are there", complete)
 
 	server.Kill(t)
-	begin := time.Now()
-	if m.Read(t.Context(), 1, sha256.Sum256(list("1"))) != nil {
-		t.Error("it was found in a Redis that is gone")
-	}
-	if took := time.Since(begin); took > 250*time.Millisecond {
+	took := busytest.Took(func() {
+		if m.Read(t.Context(), 1, sha256.Sum256(list("1"))) != nil {
+			t.Error("it was found in a Redis that is gone")
+		}
+	})
+	if took > 250*time.Millisecond {
 		t.Errorf("finding nothing took %v", took)
 	}
 	sql.set(2, list("changed meanwhile"))
@@ -138,14 +141,16 @@ func TestRedisMayComeLater(t *testing.T) {
 	server.Stop(t)
 	var sql book
 	hash := sql.set(1, list("a"))
-	begin := time.Now()
-	m, _ := opened(t, server.URL(), &sql)
-	for range 100 {
-		if m.Read(t.Context(), 1, hash) != nil {
-			t.Fatal("found")
+	var m *Mirror
+	took := busytest.Took(func() {
+		m, _ = opened(t, server.URL(), &sql)
+		for range 100 {
+			if m.Read(t.Context(), 1, hash) != nil {
+				t.Fatal("found")
+			}
 		}
-	}
-	if took := time.Since(begin); took > 250*time.Millisecond {
+	})
+	if took > 250*time.Millisecond {
 		t.Errorf("without Redis, opening and a hundred reads took %v", took)
 	}
 	server.Restart(t)
@@ -162,10 +167,17 @@ func TestFlushedAllTheTime(t *testing.T) {
 	m, _ := opened(t, server.URL(), &sql)
 	shows(t, m, 1, want)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
 	var found, missed atomic.Int64
+	all.Go(func() { // some time, and until both have happened
+		for begun := time.Now(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			if found.Load() > 0 && missed.Load() > 0 && time.Since(begun) > 700*time.Millisecond {
+				cancel()
+			}
+		}
+	})
 	for range 4 {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -280,18 +292,17 @@ func TestFrozenCostsOneReaderFifteenMilliseconds(t *testing.T) {
 	shows(t, m, 1, list("a"))
 	server.Freeze(t)
 
-	begin := time.Now()
-	if m.Read(t.Context(), 1, hash) != nil {
-		t.Error("found")
-	}
-	first := time.Since(begin)
-	begin = time.Now()
-	for range 1000 {
+	read := func() {
 		if m.Read(t.Context(), 1, hash) != nil {
 			t.Error("found")
 		}
 	}
-	thousand := time.Since(begin)
+	first := busytest.Took(read)
+	thousand := busytest.Took(func() {
+		for range 1000 {
+			read()
+		}
+	})
 	t.Logf("frozen, the first read took %v and the next thousand together %v", first, thousand)
 	if first > 250*time.Millisecond || thousand > 250*time.Millisecond {
 		t.Error("that is too long")
@@ -300,11 +311,7 @@ func TestFrozenCostsOneReaderFifteenMilliseconds(t *testing.T) {
 	// Over two seconds, hardly anything is lost.
 	var longest, total time.Duration
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		begin := time.Now()
-		if m.Read(t.Context(), 1, hash) != nil {
-			t.Error("found")
-		}
-		took := time.Since(begin)
+		took := busytest.Took(read)
 		longest, total = max(longest, took), total+took
 	}
 	t.Logf("over two seconds the longest read took %v, all together %v", longest, total)
@@ -315,7 +322,7 @@ func TestFrozenCostsOneReaderFifteenMilliseconds(t *testing.T) {
 	sql.set(1, list("b"))
 	m.Changed(1)
 	server.Thaw(t)
-	begin = time.Now()
+	begin := time.Now()
 	shows(t, m, 1, list("b"))
 	t.Logf("thawed, it works after %v", time.Since(begin))
 }
@@ -331,9 +338,7 @@ func TestManyReadersOfAFrozenRedis(t *testing.T) {
 	var longest atomic.Int64
 	for range 200 {
 		all.Go(func() {
-			begin := time.Now()
-			m.Read(t.Context(), 1, hash)
-			for took, before := int64(time.Since(begin)), longest.Load(); took > before; before = longest.Load() {
+			for took, before := int64(busytest.Took(func() { m.Read(t.Context(), 1, hash) })), longest.Load(); took > before; before = longest.Load() {
 				longest.CompareAndSwap(before, took)
 			}
 		})

@@ -24,7 +24,7 @@ const childEnv = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		s, err := start()
+		s, err := start(swift())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -70,6 +70,25 @@ func TestDatabasesAreEmptyAndDropped(t *testing.T) {
 	}
 }
 
+func TestTemplate(t *testing.T) {
+	filled := 0
+	like := Template(func(url string) error {
+		filled++
+		tell(t, url, "INSERT INTO pg_description VALUES (2, 2, 2, 'filled')")
+		return nil
+	})
+	urls := []string{like(t), like(t)}
+	for _, url := range urls {
+		if n := ask[int](t, url, "SELECT count(*) FROM pg_description WHERE description = 'filled'"); n != 1 {
+			t.Errorf("%s holds %d rows", url, n)
+		}
+		tell(t, url, "DELETE FROM pg_description WHERE description = 'filled'")
+	}
+	if urls[0] == urls[1] || filled != 1 {
+		t.Errorf("%q, filled %d times", urls, filled)
+	}
+}
+
 func TestNobodyGetsInWithoutThePassword(t *testing.T) {
 	url := Database(t)
 	conn, err := pgx.Connect(t.Context(), strings.Replace(url, ":", ":x", 2))
@@ -93,8 +112,17 @@ func TestRestart(t *testing.T) {
 			t.Errorf("%s, it has forgotten", name)
 		}
 	}
-	if fsync := ask[string](t, url, "SHOW fsync"); fsync != "on" {
-		t.Errorf("fsync is %s", fsync)
+	if whole := ask[string](t, url, "SHOW full_page_writes"); whole != "on" { // half a page may be what kill -9 leaves
+		t.Errorf("full_page_writes is %s", whole)
+	}
+}
+
+func TestDurable(t *testing.T) {
+	s := StartDurable(t)
+	for setting, want := range map[string]string{"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "max_wal_size": "1GB"} {
+		if got := ask[string](t, s.URL("postgres"), "SHOW "+setting); got != want {
+			t.Errorf("%s is %s", setting, got)
+		}
 	}
 }
 
@@ -149,7 +177,7 @@ func TestNothingIsLeftWhenTheTestProcessIsKilled(t *testing.T) {
 
 func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
-		s, err := start()
+		s, err := start(swift())
 		mustRun(b, err)
 		s.remove()
 	}

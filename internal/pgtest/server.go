@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -24,14 +22,18 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/propusk/propusk/internal/busytest"
 )
 
 const superuser = "postgres"
 
 // Server is a running, stopped or killed PostgreSQL server. Its methods are for one goroutine at a time.
 type Server struct {
+	place
 	dir      string
 	port     int
+	freePort func() // gives the port back
 	password string
 	guardian *exec.Cmd
 	commands *os.File // the guardian lives until this is closed
@@ -57,28 +59,33 @@ fi 2>/dev/null
 rm -rf "$dir"
 `
 
-// start makes a new server with these settings and waits until it answers.
-func start(settings ...string) (_ *Server, err error) {
+// start makes a new server in that place and waits until it answers.
+func start(in place) (*Server, error) { return begin(in, rand.Text(), (*Server).initialize) }
+
+// begin makes a new server whose files fill makes, and waits until it answers.
+func begin(in place, password string, fill func(s *Server, bin string, credential *syscall.Credential) error) (_ *Server, err error) {
 	bin, err := find()
 	if err != nil {
-		return nil, err
-	}
-	s := &Server{password: rand.Text()}
-	if s.port, err = freePort(); err != nil {
 		return nil, err
 	}
 	credential, err := unprivileged()
 	if err != nil {
 		return nil, err
 	}
-	// Not a directory of testing.T: those are below one that only this user may enter.
-	if s.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+	s := &Server{place: in, password: password}
+	if s.port, s.freePort, err = busytest.Port(); err != nil {
 		return nil, err
 	}
-	if err := s.launch(bin, credential, settings); err != nil {
+	// Not a directory of testing.T: those are below one that only this user may enter.
+	if s.dir, err = os.MkdirTemp(in.parent, "pgtest"); err != nil {
+		s.freePort()
+		return nil, err
+	}
+	if err := s.launch(bin, credential); err != nil {
+		s.freePort()
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
-	if err := s.initialize(bin, credential); err != nil {
+	if err := fill(s, bin, credential); err != nil {
 		s.remove()
 		return nil, err
 	}
@@ -90,7 +97,7 @@ func start(settings ...string) (_ *Server, err error) {
 }
 
 // launch starts the guardian.
-func (s *Server) launch(bin string, credential *syscall.Credential, settings []string) error {
+func (s *Server) launch(bin string, credential *syscall.Credential) error {
 	if credential != nil {
 		if err := os.Chown(s.dir, int(credential.Uid), int(credential.Gid)); err != nil {
 			return err
@@ -101,7 +108,7 @@ func (s *Server) launch(bin string, credential *syscall.Credential, settings []s
 		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(s.port), "unix_socket_directories=", "max_connections=250",
 		"shared_buffers=32MB", "jit=off", "log_checkpoints=off",
 		"dynamic_shared_memory_type=mmap", // in the directory, where it vanishes with the rest
-	}, settings...) {
+	}, s.settings...) {
 		script = append(script, "-c", setting)
 	}
 	guardian := exec.Command("/bin/sh", script...)
@@ -166,22 +173,6 @@ func unprivileged() (*syscall.Credential, error) {
 	}
 	gid, err := strconv.ParseUint(who.Gid, 10, 32)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
-}
-
-// freePort looks below the ports that systems give to outgoing connections: one of those may be taken again before the server, or
-// its successor after a restart, listens.
-func freePort() (int, error) {
-	for {
-		port := 15_000 + mathrand.IntN(15_000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		return port, listener.Close()
-	}
 }
 
 // command has the guardian do something and returns what it says.
@@ -257,13 +248,29 @@ func (s *Server) Kill(tb testing.TB) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // a child may be gone already
 	}
 	s.await(tb)
-	// A process that has not quite gone keeps the files from being used again. One that nobody waits for never goes quite.
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		all = slices.DeleteFunc(all, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
+	// A process that has not quite gone keeps the files from being used again.
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		all = slices.DeleteFunc(all, gone)
 		if len(all) == 0 {
 			return
 		}
 	}
+	tb.Fatalf("processes %v do not end", all)
+}
+
+// gone reports whether a process has ended. One that nobody waits for stays in the list of processes, and holds nothing.
+func gone(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		said, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+		return err != nil || strings.HasPrefix(string(said), "Z")
+	}
+	// The name before the state may hold anything, a bracket too.
+	_, state, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 // Restart starts the server again, on the same files and port, and waits until it answers.
@@ -329,4 +336,5 @@ func (s *Server) remove() {
 	_ = s.commands.Close()
 	_, _ = io.Copy(io.Discard, s.answers) // ends when the guardian does
 	_ = s.guardian.Wait()
+	s.freePort()
 }

@@ -8,11 +8,12 @@ const superuser = "postgres"
 
 // Server is a server as on Unix. On other systems there is none.
 type Server struct {
+	place
 	port     int
 	password string
 }
 
-func start(...string) (*Server, error) { return nil, errMissing }
+func start(place) (*Server, error) { return nil, errMissing }
 
 func (s *Server) running() bool { return false }
 

@@ -5,7 +5,6 @@ package pgtest
 import (
 	"crypto/rand"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -26,39 +25,18 @@ func (s *Server) Standby(tb testing.TB, name string) *Server {
 	return standby
 }
 
-func (s *Server) standby(name string) (_ *Server, err error) {
-	bin, err := find()
-	if err != nil {
-		return nil, err
-	}
-	credential, err := unprivileged()
-	if err != nil {
-		return nil, err
-	}
-	standby := &Server{password: s.password}
-	if standby.port, err = freePort(); err != nil {
-		return nil, err
-	}
-	if standby.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
-		return nil, err
-	}
-	if err := standby.launch(bin, credential, nil); err != nil {
-		return nil, fmt.Errorf("%w, %v", err, os.RemoveAll(standby.dir))
-	}
-	slot := "s" + strings.ToLower(rand.Text())
-	copying := exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", filepath.Join(standby.dir, "data"), "--checkpoint", "fast", "--no-sync",
-		"--wal-method", "stream", "--write-recovery-conf", "--create-slot", "--slot", slot,
-		"--dbname", s.URL("postgres")+"&application_name="+name)
-	copying.Dir, copying.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: credential}
-	if said, err := copying.CombinedOutput(); err != nil {
-		standby.remove()
-		return nil, fmt.Errorf("pg_basebackup: %w\n%s", err, said)
-	}
-	if err := standby.run(); err != nil {
-		standby.remove()
-		return nil, err
-	}
-	return standby, nil
+func (s *Server) standby(name string) (*Server, error) {
+	return begin(s.place, s.password, func(standby *Server, bin string, credential *syscall.Credential) error {
+		slot := "s" + strings.ToLower(rand.Text())
+		copying := exec.Command(filepath.Join(bin, "pg_basebackup"), "--pgdata", filepath.Join(standby.dir, "data"), "--checkpoint", "fast", "--no-sync",
+			"--wal-method", "stream", "--write-recovery-conf", "--create-slot", "--slot", slot,
+			"--dbname", s.URL("postgres")+"&application_name="+name)
+		copying.Dir, copying.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: credential}
+		if said, err := copying.CombinedOutput(); err != nil {
+			return fmt.Errorf("pg_basebackup: %w\n%s", err, said)
+		}
+		return nil
+	})
 }
 
 // Promote makes a standby a primary, and returns when it takes writes.

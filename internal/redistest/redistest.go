@@ -19,11 +19,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/propusk/propusk/internal/busytest"
 )
 
 const (
 	// patience is how long a server may take for anything that is asked of it.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// pace is between two looks at something that is awaited.
 	pace = 5 * time.Millisecond
 )
@@ -149,10 +151,11 @@ func StartCluster(tb testing.TB, nodes int) []*Server {
 	const slots = 16384
 	all := make([]*Server, nodes)
 	for i := range all {
-		bus, err := freePort()
+		bus, giveBack, err := busytest.Port()
 		if err != nil {
 			tb.Fatal(err)
 		}
+		tb.Cleanup(giveBack)
 		all[i] = Start(tb, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000")
 		first, last := slots*i/nodes, slots*(i+1)/nodes-1
 		all[i].Do(tb, "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last))
@@ -164,6 +167,9 @@ func StartCluster(tb testing.TB, nodes int) []*Server {
 			text, _ := info.(string)
 			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, fmt.Sprintf("cluster_known_nodes:%d\r", nodes))
 		})
+	}
+	for _, s := range all { // no node takes another for dead that only waits for a processor
+		s.Do(tb, "CONFIG", "SET", "cluster-node-timeout", "120000")
 	}
 	return all
 }

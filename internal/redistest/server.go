@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,12 +17,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/propusk/propusk/internal/busytest"
 )
 
 // Server is a running, stopped or killed Redis server. Its methods are for one goroutine at a time, except Try, Address and URL.
 type Server struct {
 	dir      string
 	port     int
+	freePort func() // gives the port back
 	password string
 	args     []string
 	guardian *exec.Cmd
@@ -77,16 +78,18 @@ func launch(password string, args func(*Server) ([]string, error)) (_ *Server, e
 		return nil, err
 	}
 	s := &Server{password: password}
-	if s.port, err = freePort(); err != nil {
+	if s.port, s.freePort, err = busytest.Port(); err != nil {
 		return nil, err
 	}
 	if s.dir, err = os.MkdirTemp("", "redistest"); err != nil {
+		s.freePort()
 		return nil, err
 	}
-	if s.args, err = args(s); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	if s.args, err = args(s); err == nil {
+		err = s.entrust(program)
 	}
-	if err := s.entrust(program); err != nil {
+	if err != nil {
+		s.freePort()
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.run(); err != nil {
@@ -118,22 +121,6 @@ func (s *Server) entrust(program string) error {
 	}
 	s.guardian, s.commands, s.answers = guardian, commands, bufio.NewReader(answers)
 	return nil
-}
-
-// freePort looks below the ports that systems give to outgoing connections: one of those may be taken again before the server, or
-// its successor after a restart, listens.
-func freePort() (int, error) {
-	for {
-		port := 15_000 + mathrand.IntN(15_000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		return port, listener.Close()
-	}
 }
 
 // bus is the port on which the nodes of a cluster speak with each other.
@@ -232,4 +219,5 @@ func (s *Server) remove() {
 	_ = s.commands.Close()
 	_, _ = io.Copy(io.Discard, s.answers) // ends when the guardian does
 	_ = s.guardian.Wait()
+	s.freePort()
 }

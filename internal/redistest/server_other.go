@@ -14,8 +14,6 @@ func start(string, ...string) (*Server, error) { return nil, errMissing }
 
 func startSentinel(string) (*Server, error) { return nil, errMissing }
 
-func freePort() (int, error) { return 0, errMissing }
-
 func (s *Server) bus() int { return 0 }
 
 func (s *Server) remove() {}

@@ -108,7 +108,7 @@ func TestABackupOfABusyDatabase(t *testing.T) {
 			}
 		})
 	}
-	for written.Load() < 50 {
+	for written.Load() < 50 && !t.Failed() {
 		time.Sleep(time.Millisecond)
 	}
 	before := written.Load()
@@ -117,7 +117,7 @@ func TestABackupOfABusyDatabase(t *testing.T) {
 	err := Backup(t.Context(), "sqlite:"+path, to, func(total int) func() {
 		return func() {
 			steps++
-			for meanwhile := written.Load(); written.Load() < meanwhile+5; { // in the middle of the copy
+			for meanwhile := written.Load(); written.Load() < meanwhile+5 && !t.Failed(); { // in the middle of the copy
 				time.Sleep(time.Millisecond)
 			}
 		}

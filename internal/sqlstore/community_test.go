@@ -15,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/propusk/propusk"
-	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -34,7 +33,7 @@ func besideAnother(t *testing.T, run func(t *testing.T, s foreign)) {
 		run(t, foreign{s, func(statements string) error { _, err := db.Exec(statements); return err }})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		url := pgtest.Database(t)
+		url := migrated(t)
 		s := openURL(t, url)
 		db := openPostgres(t, url)
 		run(t, foreign{s, func(statements string) error { _, err := db.Exec(statements); return err }})

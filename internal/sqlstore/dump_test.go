@@ -238,11 +238,13 @@ func TestALoadLeavesTheSchemaAsItWas(t *testing.T) {
 
 // Whoever reads an export from a pipe, or writes one into it, may pause for longer than a transaction otherwise may.
 func TestAMoveMayPause(t *testing.T) {
-	impatient := func() *Store {
-		return opened(t, pgtest.Database(t)+"&idle_in_transaction_session_timeout=50ms&statement_timeout=5s")
+	t.Parallel()
+	urls := []string{migrated(t), migrated(t)}
+	storetest.Fill(t, opened(t, urls[0])) // by somebody who has the time
+	impatient := func(url string) *Store {
+		return opened(t, url+"&idle_in_transaction_session_timeout=50ms&statement_timeout=5s")
 	}
-	from, to := impatient(), impatient()
-	storetest.Fill(t, from)
+	from, to := impatient(urls[0]), impatient(urls[1])
 	pause := func() { time.Sleep(200 * time.Millisecond) } // what is tested is that time passes
 	err := to.Load(t.Context(), func(add func(store.DumpRow) error) error {
 		return from.Dump(t.Context(), func(int) error { pause(); return nil }, func(row store.DumpRow) error {

@@ -49,7 +49,10 @@ func (u postgresURL) open(ctx context.Context) (engine, error) {
 		return nil, err
 	}
 	// Half of the connections are left to those who read: no rush of writers keeps a check waiting.
-	e := &postgresEngine{conns: connections{config: u.within(connectPatience), begun: time.Now()}, turns: newTurns(u.conns / 2)}
+	e := &postgresEngine{
+		conns: connections{config: u.within(connectPatience), silence: silence, probePatience: probePatience, begun: time.Now()},
+		turns: newTurns(u.conns / 2),
+	}
 	e.closing, e.end = context.WithCancel(context.WithoutCancel(ctx))
 	e.log = newPostgresLog(e, e.conns.config)
 	e.conns.config = inSession(e.conns.config)

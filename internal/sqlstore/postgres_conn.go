@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	// silence is how long an answer may be out before it is asked whether the server is there at all, and probePatience how long that
-	// answer may take. Together they are less than a second.
-	silence       = 450 * time.Millisecond
-	probePatience = 400 * time.Millisecond
+	// usualSilence and usualProbePatience are less than a second together.
+	usualSilence       = 450 * time.Millisecond
+	usualProbePatience = 400 * time.Millisecond
 	// trusted is how long a connection that has just been used is taken to work.
 	trusted = time.Second
 	// endPatience is how long a rollback may take before the connection is closed instead.
@@ -31,9 +30,15 @@ const (
 	breather = 50 * time.Millisecond
 )
 
+// silence is how long an answer may be out before it is asked whether the server is there at all, and probePatience how long that answer may
+// take. Tests of something else than these times have more of them.
+var silence, probePatience = usualSilence, usualProbePatience
+
 // connections makes and checks connections to one server.
 type connections struct {
 	config *pgx.ConnConfig
+	// silence and probePatience are those variables as they were when it was made.
+	silence, probePatience time.Duration
 	// begun is the zero of the clock by which answered is when the server last answered anything, and broke when a connection was last
 	// found broken: others may be, too.
 	begun           time.Time
@@ -109,7 +114,7 @@ func (c *connections) check(ctx context.Context, conn *pgx.Conn) error {
 	now := c.now()
 	if now-*used > trusted || *used <= time.Duration(c.broke.Load()) {
 		// A connection that the network has forgotten would be waited for without end.
-		ctx, cancel := context.WithTimeout(ctx, probePatience)
+		ctx, cancel := context.WithTimeout(ctx, c.probePatience)
 		defer cancel()
 		if conn.Ping(ctx) != nil {
 			return driver.ErrBadConn
@@ -144,20 +149,20 @@ func (e errSilent) Unwrap() error { return e.cause }
 // the other.
 func (c *connections) watch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(silence, func() {
+	timer := time.AfterFunc(c.silence, func() {
 		for wait := time.Duration(0); ; {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(wait):
 			}
-			if wait = time.Duration(c.answered.Load()) + silence - c.now(); wait > 0 {
+			if wait = time.Duration(c.answered.Load()) + c.silence - c.now(); wait > 0 {
 				continue
 			}
 			if err := c.probe(); err != nil {
 				cancel(errSilent{err})
 			}
-			wait = silence
+			wait = c.silence
 		}
 	})
 	return ctx, func() {
@@ -169,7 +174,7 @@ func (c *connections) watch(ctx context.Context) (context.Context, func()) {
 // probe connects once for all who ask at the same time. Whatever the server answers, it is there.
 func (c *connections) probe() error {
 	_, err, _ := c.probing.Do("", func() (any, error) {
-		err := c.touch(probePatience)
+		err := c.touch(c.probePatience)
 		if err != nil && postgresCode(err) == "" {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk/internal/busytest"
 	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -60,12 +61,12 @@ func pooler(t *testing.T, mode, database string) string {
 		t.Fatal(err)
 	}
 	password, _ := to.User.Password()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, giveBack, err := busytest.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().(*net.TCPAddr)
-	_ = listener.Close()
+	t.Cleanup(giveBack)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	ini := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	if err := os.WriteFile(ini, fmt.Appendf(nil, `[databases]
 * = host=127.0.0.1 port=%s user=%s password=%s
@@ -76,7 +77,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = %s
 default_pool_size = 60
-`, to.Port(), to.User.Username(), password, address.Port, mode), 0o600); err != nil {
+`, to.Port(), to.User.Username(), password, port, mode), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"--quiet", ini}
@@ -92,8 +93,8 @@ default_pool_size = 60
 		cancel()
 		_ = cmd.Wait()
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", address.String()); err == nil {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", address); err == nil {
 			_ = conn.Close()
 			break
 		}
@@ -101,6 +102,6 @@ default_pool_size = 60
 			t.Fatal("PgBouncer does not listen")
 		}
 	}
-	to.Host = address.String()
+	to.Host = address
 	return to.String()
 }

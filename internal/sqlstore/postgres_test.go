@@ -43,6 +43,7 @@ func ask[T any](tb testing.TB, q querier, question string, args ...any) (answer 
 }
 
 func TestPostgresOpenRefuses(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	database := url[strings.LastIndex(url, "/"):]
 	host := url[strings.LastIndex(url, "@"):]
@@ -173,7 +174,7 @@ func TestPostgresNewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestPostgresSettings(t *testing.T) {
-	url := pgtest.Database(t)
+	url := migrated(t)
 	name := url[strings.LastIndex(url, "/")+1 : strings.LastIndex(url, "?")]
 	tell(t, url, `ALTER DATABASE `+name+` SET synchronous_commit = off; ALTER DATABASE `+name+` SET timezone = 'Asia/Tokyo'`)
 	s := openURL(t, url+"&pool_max_conns=3&application_name=here")
@@ -232,7 +233,7 @@ func TestPostgresSettings(t *testing.T) {
 }
 
 func TestPostgresIDsEndWhereGraphQLInt(t *testing.T) {
-	url := pgtest.Database(t)
+	url := migrated(t)
 	s := openURL(t, url)
 	if err := s.Update(t.Context(), inserting(1)); err != nil {
 		t.Fatal(err)
@@ -264,7 +265,7 @@ func TestPostgresIDsEndWhereGraphQLInt(t *testing.T) {
 
 // Another may take a name between the look and the leap, also without having looked. Then the look is taken again.
 func TestNameTakenUnseen(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	var looks []bool
 	err := s.Update(t.Context(), func(tx store.Tx) error {
 		row := numbered(1)
@@ -297,7 +298,7 @@ func TestNameTakenUnseen(t *testing.T) {
 
 // Nodes take turns too: none starves, and none gives up.
 func TestNodesThatFightOverOneRow(t *testing.T) {
-	url := pgtest.Database(t)
+	url := migrated(t)
 	nodes := []*Store{openURL(t, url), openURL(t, url), openURL(t, url)}
 	const clients, each = 16, 5
 	var wg sync.WaitGroup
@@ -322,7 +323,7 @@ func TestNodesThatFightOverOneRow(t *testing.T) {
 // What one reads the others write, in a circle, and that on several nodes: whoever lost then runs alone, and that run decides. The server keeps
 // what a transaction has read for a moment longer than its lock, and once took those for being in the way of the one that is alone.
 func TestWhoRunsAloneIsObstructedByNobody(t *testing.T) {
-	url := pgtest.Database(t)
+	url := migrated(t)
 	nodes := []*Store{openURL(t, url), openURL(t, url), openURL(t, url)}
 	const clients, each, keys = 8, 60, 3
 	var most atomic.Int64
@@ -358,7 +359,7 @@ func TestWhoRunsAloneIsObstructedByNobody(t *testing.T) {
 
 // PostgreSQL answers the commit of a transaction in which a statement failed with a rollback, and calls it no error.
 func TestCommitThatRollsBackIsNoCommit(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	err := s.Update(t.Context(), func(tx_ store.Tx) error {
 		if err := inserting(1)(tx_); err != nil {
 			return err
@@ -378,7 +379,7 @@ func TestCommitThatRollsBackIsNoCommit(t *testing.T) {
 // Two that want what the other has are told apart by the database; both get their way.
 func TestDeadlock(t *testing.T) {
 	t.Parallel()
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	err := s.Update(t.Context(), func(tx store.Tx) error { return errors.Join(inserting(1)(tx), inserting(2)(tx)) })
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +411,7 @@ func TestDeadlock(t *testing.T) {
 }
 
 func TestPostgresCloseWaits(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	inside, goOn, closed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	answered := make(chan error, 1)
 	go func() {
@@ -436,7 +437,7 @@ func TestPostgresCloseWaits(t *testing.T) {
 }
 
 func TestReaderOfPostgresIsInterrupted(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	for range s.Stats().Pool.MaxOpenConnections + 1 {
 		ctx, cancel := context.WithCancel(t.Context())
 		stop := time.AfterFunc(10*time.Millisecond, cancel)
@@ -452,7 +453,7 @@ func TestReaderOfPostgresIsInterrupted(t *testing.T) {
 }
 
 func TestErrorsOfPostgres(t *testing.T) {
-	s := openURL(t, pgtest.Database(t))
+	s := openURL(t, migrated(t))
 	for code, want := range map[string]propusk.Kind{
 		"53100": propusk.Unavailable, // disk_full
 		"53300": propusk.Unavailable, // too_many_connections

@@ -22,6 +22,9 @@ import (
 const childEnv = "SQLSTORE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	// Others use the disk and the processors too.
+	wirePatience, silence, probePatience = 20*usualWirePatience, 20*usualSilence, 20*usualProbePatience
+	writerPatience = 20 * usualWriterPatience
 	if path := os.Getenv(childEnv); path != "" {
 		if err := writeAsChild(path, os.Args[1], os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -29,7 +32,6 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	wirePatience = 10 * usualWirePatience // others use the disk and the processors too
 	goleak.VerifyTestMain(m)
 }
 

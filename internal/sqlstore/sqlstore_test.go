@@ -10,9 +10,15 @@ import (
 	"github.com/propusk/propusk/internal/store/storetest"
 )
 
+// migrated gives an empty database that has the schema already. To make that anew takes longer than most tests do.
+var migrated = pgtest.Template(func(url string) error {
+	_, err := Migrate(context.Background(), url)
+	return err
+})
+
 func TestPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) func() (store.Store, error) {
-		url := pgtest.Database(t)
+		url := migrated(t)
 		return func() (store.Store, error) { return Open(context.Background(), url) }
 	})
 }
@@ -33,7 +39,7 @@ func TestSQLiteLogsChanges(t *testing.T) {
 
 func TestPostgresLogsChanges(t *testing.T) {
 	storetest.RunChanges(t, func(t *testing.T) func() (store.Store, error) {
-		url := pgtest.Database(t)
+		url := migrated(t)
 		return func() (store.Store, error) { return Open(context.Background(), url) }
 	})
 }

@@ -15,8 +15,10 @@ const (
 	maxGroupTime = 10 * time.Millisecond
 )
 
-// writerPatience is how long an Update waits for its turn before it is refused.
-const writerPatience = 5 * time.Second
+// writerPatience is how long an Update waits for its turn before it is refused. Tests of something else than this time have more of it.
+var writerPatience = usualWriterPatience
+
+const usualWriterPatience = 5 * time.Second
 
 // groupSizeBuckets is enough for maxGroup = 2^8.
 const groupSizeBuckets = 9

@@ -195,6 +195,9 @@ func TestAFullDisk(t *testing.T) {
 }
 
 func TestAnotherWriterIsWaitedFor(t *testing.T) {
+	patient := writerPatience
+	writerPatience = usualWriterPatience
+	defer func() { writerPatience = patient }()
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "propusk.db")
 		s := openFile(t, path)
