@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +66,7 @@ var neededRules = []needed{
 	{rule: "noMarkCheck", wrong: func(t *testing.T, c *cluster) int64 {
 		subjects := c.cast(t, everyRevocation[:1], 3)
 		dead := c.nodes[2].server()
-		dead.freeze(t)
+		c.nodes[2].standStill(t)
 		// The first finds the node dead, the second reads the mark, and one that comes after WAIT removes the row.
 		for _, s := range subjects {
 			if err := c.insistOn(s, func(int) *node { return c.nodes[0] }); err != nil {
@@ -112,6 +114,27 @@ func rounds(t *testing.T, c *cluster) (wrong int64) {
 	return wrong
 }
 
+// standStill freezes the node at a moment when it does not write: frozen while it does, it would keep all others from a file of SQLite.
+func (n *node) standStill(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(n.database, "sqlite:")+"?_txlock=immediate&_pragma=busy_timeout(1000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for range 20 {
+		n.server().freeze(t)
+		begun, err := db.Begin()
+		if err == nil {
+			_ = begun.Rollback()
+			return
+		}
+		t.Logf("frozen while it wrote: %v", err)
+		n.server().thaw(t)
+	}
+	t.Fatal("it writes whenever it is frozen")
+}
+
 // frozen takes something away while a node stands still, and asks that one as soon as it goes on: it remembers, unless somebody has waited for its lease
 // to end.
 func frozen(t *testing.T, c *cluster) (wrong int64) {
@@ -121,7 +144,7 @@ func frozen(t *testing.T, c *cluster) (wrong int64) {
 		if err := c.warm(s); err != nil {
 			t.Fatal(err)
 		}
-		last.freeze(t)
+		c.nodes[2].standStill(t)
 		err := c.insistOn(s, func(int) *node { return c.nodes[0] })
 		last.thaw(t)
 		if err != nil {

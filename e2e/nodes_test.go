@@ -32,11 +32,12 @@ type cluster struct {
 
 // node is one of them. It may be killed and started again while others ask it.
 type node struct {
-	name    string
-	t       *testing.T // whose end is the end of the node, whoever started it again
-	setup   setup
-	proxy   *proxy // between it and the database, if there is one
-	current atomic.Pointer[server]
+	name     string
+	t        *testing.T // whose end is the end of the node, whoever started it again
+	setup    setup
+	database string
+	proxy    *proxy // between it and the database, if there is one
+	current  atomic.Pointer[server]
 }
 
 func (n *node) server() *server { return n.current.Load() }
@@ -65,7 +66,7 @@ func newClusterOf(t *testing.T, nodes int, where func() (database string, by *pr
 	c := &cluster{began: time.Now()}
 	for i := range nodes {
 		database, by := where()
-		n := &node{name: fmt.Sprintf("node %d", i+1), t: t, proxy: by, setup: s}
+		n := &node{name: fmt.Sprintf("node %d", i+1), t: t, database: database, proxy: by, setup: s}
 		n.setup.args = slices.Concat([]string{"--database", database}, quiet, s.args)
 		n.start()
 		c.nodes = append(c.nodes, n)
