@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -131,6 +132,21 @@ func TestPostgresVersions(t *testing.T) {
 		if got := newEnough(version); got != ok {
 			t.Errorf("version %q is new enough: %v", version, got)
 		}
+	}
+}
+
+// TestPostgresAsksForAPasswordAsUsual: the servers of tests ask in an older way, which costs less.
+func TestPostgresAsksForAPasswordAsUsual(t *testing.T) {
+	own := pgtest.Database(t)
+	tell(t, own, `SET password_encryption = 'scram-sha-256'; CREATE ROLE usual SUPERUSER LOGIN PASSWORD 'a:sentence'`)
+	as, err := url.Parse(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as.User = url.UserPassword("usual", "a:sentence")
+	s := openURL(t, as.String())
+	if got := ask[string](t, s.engine, `SELECT current_user || ' ' || left(rolpassword, 14) FROM pg_authid WHERE rolname = current_user`); got != "usual SCRAM-SHA-256$" {
+		t.Errorf("it is %s", got)
 	}
 }
 
