@@ -91,7 +91,7 @@ type BulkResults struct {
 func (d *Door) bulk(api huma.API) {
 	op := inCommunity(http.MethodPost, membersPath+"/bulk", "bulk-assign-roles",
 		"Give roles to up to 100,000 accounts: all rows or none; needs what set-roles needs for each", http.StatusConflict, http.StatusRequestEntityTooLarge)
-	op.Description = "Up to 64 MiB, one at a time. Who is no member is admitted. When rows are wrong, up to a hundred of them are named and nothing is changed."
+	op.Description = "Up to 64 MiB; of more than 1 MiB one at a time. Who is no member is admitted. When rows are wrong, up to a hundred of them are named and nothing is changed."
 	schemas := api.OpenAPI().Components.Schemas
 	op.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}}}
 	op.RequestBody = &huma.RequestBody{
@@ -142,12 +142,9 @@ func (d *Door) doBulk(w http.ResponseWriter, r *http.Request) ([]propusk.Assigne
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, notJSON()
 	}
-	done, err := d.bulks.enter(me.User.ID)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	mode, rows, err := readBulk(http.MaxBytesReader(w, r.Body, maxBulkBytes))
+	body := &bulkBody{Reader: http.MaxBytesReader(w, r.Body, maxBulkBytes), bulks: &d.bulks, caller: me.User.ID}
+	defer body.leave()
+	mode, rows, err := readBulk(body)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +241,9 @@ func malformed(err error, where string) error {
 	var syntactic *jsontext.SyntacticError
 	var semantic *json.SemanticError
 	switch {
-	case errors.As(err, &known), errors.As(err, &unread):
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &unread):
 		return err
 	case errors.As(err, &tooLarge):
 		return &Problem{
@@ -273,33 +272,67 @@ func under(where string, pointer jsontext.Pointer) string {
 	return where + "." + key
 }
 
-// maxBulks is how many bulks are read or carried out at once: each may hold a body of 64 MiB in memory.
-const maxBulks = 2
+const (
+	// largeBulk is from how many bytes on a bulk needs one of the few places.
+	largeBulk = 1 << 20
+	// maxBulks is how many large bulks are read or carried out at once: each may hold a body of 64 MiB in memory.
+	maxBulks = 2
+)
 
-// bulks are those under way, by the account of their caller. Nobody has two of them: whoever sends slowly keeps others from at most one place.
+// bulkBody is the body of a bulk, which takes a place among the large ones when it turns out to be one.
+type bulkBody struct {
+	io.Reader
+	bulks  *bulks
+	caller int64
+	read   int
+	placed bool
+}
+
+// Read implements io.Reader. Unavailable when there is no place.
+func (b *bulkBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.read += n; b.read > largeBulk && !b.placed {
+		if err := b.bulks.enter(b.caller); err != nil {
+			return 0, err
+		}
+		b.placed = true
+	}
+	return n, err
+}
+
+// leave gives the place back.
+func (b *bulkBody) leave() {
+	if b.placed {
+		b.bulks.leave(b.caller)
+	}
+}
+
+// bulks are the large ones under way, by the account of their caller. Nobody has two of them: whoever sends slowly takes at most one place.
 type bulks struct {
 	mu    sync.Mutex
 	under map[int64]bool
 }
 
 // enter refuses one too many.
-func (b *bulks) enter(caller int64) (done func(), err error) {
+func (b *bulks) enter(caller int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.under) == maxBulks || b.under[caller] {
-		return nil, &propusk.Error{
-			Kind: propusk.Unavailable, Code: "busy", Message: "another bulk is under way: try again in a moment", RetryAfter: time.Second,
+		return &propusk.Error{
+			Kind: propusk.Unavailable, Code: "busy", Message: "another large bulk is under way: try again in a moment", RetryAfter: time.Second,
 		}
 	}
 	if b.under == nil {
 		b.under = map[int64]bool{}
 	}
 	b.under[caller] = true
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.under, caller)
-	}, nil
+	return nil
+}
+
+func (b *bulks) leave(caller int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.under, caller)
 }
 
 func writeResults(w io.Writer, results []propusk.Assigned) error {

@@ -3,9 +3,7 @@ package rest_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"slices"
 	"strings"
 	"testing"
@@ -378,55 +376,6 @@ func TestABulkBodyIsBounded(t *testing.T) {
 	got = v.Call("POST", v.path("/members/bulk"), v.founder.Token, `{"mode":"add","members":[`+strings.Repeat(" ", 64<<20)+`]}`)
 	if got.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("64 MiB and more: %d %s", got.Status, got.Raw)
-	}
-}
-
-// TestASlowBulkLeavesRoomForOthers: an admin of one community who sends byte by byte does not keep all others from bulks.
-func TestASlowBulkLeavesRoomForOthers(t *testing.T) {
-	t.Parallel()
-	v := settle(t)
-	body, send := io.Pipe()
-	reads, ended := make(chan struct{}), make(chan string, 1)
-	trace := httptrace.ClientTrace{Got100Continue: func() { close(reads) }}
-	slow, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &trace), "POST", v.URL+v.path("/members/bulk"), body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow.Header.Set("Authorization", "Bearer "+v.founder.Token)
-	slow.Header.Set("Content-Type", "application/json")
-	slow.Header.Set("Expect", "100-continue") // which a server answers when it begins to read
-	go func() {
-		response, err := http.DefaultClient.Do(slow)
-		if err != nil {
-			ended <- err.Error()
-			return
-		}
-		_ = response.Body.Close()
-		ended <- response.Status
-	}()
-	select {
-	case <-reads:
-	case status := <-ended:
-		t.Fatal(status)
-	}
-	bulk := func(token string) apptest.Answer {
-		return v.Call("POST", v.path("/members/bulk"), token, `{"mode":"add","members":[]}`)
-	}
-	if got := bulk(v.founder.Token); got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
-		t.Errorf("a second one of the same admin: %d %s", got.Status, got.Raw)
-	}
-	if got := bulk(v.root); got.Status != http.StatusOK {
-		t.Errorf("one of somebody else: %d %s", got.Status, got.Raw)
-	}
-	if _, err := io.WriteString(send, `{"mode":"add","members":[]}`); err != nil {
-		t.Fatal(err)
-	}
-	_ = send.Close()
-	if got := <-ended; got != "200 OK" {
-		t.Errorf("the slow one: %s", got)
-	}
-	if got := bulk(v.founder.Token); got.Status != http.StatusOK {
-		t.Errorf("the next one of the same admin: %d %s", got.Status, got.Raw)
 	}
 }
 
