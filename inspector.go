@@ -107,7 +107,8 @@ type Members interface {
 	AddRole(ctx context.Context, communityID int64, userID, role string) ([]string, error)
 	// RemoveRole is remove_role_from_user of the seed.
 	RemoveRole(ctx context.Context, communityID int64, userID, role string) ([]string, error)
-	// BulkAssign is bulk_assign_roles of the seed: up to 100,000 rows, all or none.
+	// BulkAssign is bulk_assign_roles of the seed: up to 100,000 rows, all or none. Over the network a caller sends those of more than 1 MiB one after
+	// the other, and two callers at a time: else Unavailable (busy).
 	BulkAssign(ctx context.Context, communityID int64, mode Mode, rows []Assignment) ([]Assigned, error)
 }
 

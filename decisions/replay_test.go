@@ -13,8 +13,8 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/decisions"
 	"github.com/propusk/propusk/guard"
-	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/redistest"
 	"github.com/propusk/propusk/rbac"
 )
@@ -70,7 +70,7 @@ func TestEveryWayDecidesByTheTable(t *testing.T) {
 	t.Parallel()
 	for engine, fresh := range map[string]func(t *testing.T, c *config.Config){
 		"sqlite":   func(*testing.T, *config.Config) {}, // is what a server has that is told nothing
-		"postgres": func(t *testing.T, c *config.Config) { c.Database = apptest.Postgres(t) },
+		"postgres": func(t *testing.T, c *config.Config) { c.Database = pgtest.Patient(t) },
 	} {
 		for _, mirrored := range []bool{false, true} {
 			t.Run(engine+map[bool]string{true: " with redis"}[mirrored], func(t *testing.T) {

@@ -73,20 +73,13 @@ func Engines(t *testing.T, story func(t *testing.T, on func(*config.Config))) {
 	t.Helper()
 	for engine, fresh := range map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") },
-		"postgres": Postgres,
+		"postgres": func(t *testing.T) string { return pgtest.Patient(t) },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			story(t, func(c *config.Config) { c.Database = fresh(t) })
 		})
 	}
-}
-
-// Postgres is a new database there. Unless it is told so, a server gives a connection less than a second to be made, which may be too little on a
-// busy machine.
-func Postgres(t *testing.T) string {
-	t.Helper()
-	return pgtest.Database(t) + "&connect_timeout=30"
 }
 
 // Run runs a server as configured.

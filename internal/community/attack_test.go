@@ -10,6 +10,7 @@ import (
 	"github.com/propusk/propusk"
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/community"
+	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -62,7 +63,7 @@ func assign(p propusk.Pass, roles ...string) propusk.Assignment {
 // TestDeletingAnAccountBesideABulkLeavesAnAdmin: a reader deletes the account while a bulk makes it the only admin. SQLite lets nobody write beside.
 func TestDeletingAnAccountBesideABulkLeavesAnAdmin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, postgresDatabase(t))
+	w := newWorld(t, pgtest.Patient(t))
 	anna, boris := w.person("Anna"), w.person("Boris")
 	id := w.founds(anna, "owls")
 	w.give(id, boris, "reader")

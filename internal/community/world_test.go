@@ -30,7 +30,7 @@ type world struct {
 func onEngines(t *testing.T, story func(w *world), options ...func(*config.Config)) {
 	t.Helper()
 	for engine, fresh := range map[string]func(*testing.T) string{
-		"sqlite": sqliteFile, "postgres": postgresDatabase,
+		"sqlite": sqliteFile, "postgres": func(t *testing.T) string { return pgtest.Patient(t) },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -38,9 +38,6 @@ func onEngines(t *testing.T, story func(w *world), options ...func(*config.Confi
 		})
 	}
 }
-
-// postgresDatabase is patient: on a busy machine the server may take a second and more to let a connection in, which none of these tests is about.
-func postgresDatabase(t *testing.T) string { return pgtest.Database(t) + "&connect_timeout=60" }
 
 func sqliteFile(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "propusk.db") }
 

@@ -92,7 +92,7 @@ func TestTheSameSeedGivesTheSameData(t *testing.T) {
 		t.Error("another seed gives the same data")
 	}
 	t.Run("postgres", func(t *testing.T) {
-		there := open(t, pgtest.Database(t)+"&connect_timeout=60") // a busy server may take a second and more to let a connection in
+		there := open(t, pgtest.Patient(t))
 		if r := generate(t, there, some(1)); r != first || told(t, there) != is {
 			t.Error("PostgreSQL holds other data than SQLite")
 		}

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/config"
+	"github.com/propusk/propusk/internal/pgtest"
 )
 
 // wire stands between a server and its PostgreSQL, and counts what is executed.
@@ -72,7 +72,7 @@ func (w *wire) forward(in, out net.Conn) {
 // A page of members, their accounts and their roles are so many statements, however many members there are.
 func TestAPageOfMembersIsAFixedNumberOfStatements(t *testing.T) {
 	var w wire
-	v := settle(t, func(c *config.Config) { c.Database = w.through(t, apptest.Postgres(t)) })
+	v := settle(t, func(c *config.Config) { c.Database = w.through(t, pgtest.Patient(t)) })
 	// The owls are 50, the crows 5.
 	owls, crows := v.id, int64(v.Call("POST", "/api/communities", v.founder.Token, map[string]string{"slug": "crows", "name": "The crows"}).Body["id"].(float64))
 	for community, more := range map[int64]int{owls: 46, crows: 4} {

@@ -45,8 +45,7 @@ func worlds(t *testing.T, story func(t *testing.T, fresh func() *world)) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		story(t, func() *world {
-			// On a busy machine the server may take a second and more to let a connection in, which none of these tests is about.
-			url := pgtest.Database(t) + "&connect_timeout=60"
+			url := pgtest.Patient(t)
 			return open(t, url, "pgx", url)
 		})
 	})

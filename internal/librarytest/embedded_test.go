@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk/embedded"
 	"github.com/propusk/propusk/internal/apptest"
 	"github.com/propusk/propusk/internal/librarytest"
+	"github.com/propusk/propusk/internal/pgtest"
 	"github.com/propusk/propusk/propusktest"
 )
 
@@ -25,7 +26,7 @@ func TestEmbeddedOnSQLite(t *testing.T) {
 
 func TestEmbeddedOnPostgreSQL(t *testing.T) {
 	t.Parallel()
-	run(t, func(t *testing.T, c *embedded.Config) { c.Database = apptest.Postgres(t) }, embeddedWorld)
+	run(t, func(t *testing.T, c *embedded.Config) { c.Database = pgtest.Patient(t) }, embeddedWorld)
 }
 
 func onSQLite(*testing.T, *embedded.Config) {} // as propusktest has it

@@ -59,6 +59,13 @@ func Database(tb testing.TB) string {
 	return s.Database(tb)
 }
 
+// Patient is Database for tests that are not about how soon a server lets a connection in: on a busy machine it may take a second and more, and its
+// URL allows a minute.
+func Patient(tb testing.TB) string {
+	tb.Helper()
+	return Database(tb) + "&connect_timeout=60"
+}
+
 // Template gives databases like Database, which hold what fill has put into the first of them: it runs once, and the others are copies.
 func Template(fill func(url string) error) func(testing.TB) string {
 	filled := sync.OnceValues(func() (string, error) {

@@ -328,7 +328,8 @@ func (t tx) writeDown(bulkID, communityID int64, text string, to *string, bar bo
 	if err != nil {
 		return err
 	}
-	return t.change(`UPDATE bulk SET all_rows = all_rows + $2, members = members + $2 WHERE id = $1`, bulkID, written)
+	return t.change(`UPDATE bulk SET all_rows = all_rows + $2, members = members + $2, bars = bars + $3 WHERE id = $1`,
+		bulkID, written, written*number(bar))
 }
 
 // barHolders makes all whose roles are kept as text people who may come in only by being admitted.
